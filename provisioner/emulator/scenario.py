@@ -24,15 +24,7 @@ from provisioner.emulator.rights import (
     RoleAssignment,
     RoleDefinition,
 )
-from provisioner.emulator.scenario_yaml import (
-    MAX_BYTES,
-    Decoder,
-    Instant,
-    Problem,
-    ScenarioError,
-    decode,
-)
-from provisioner.emulator.tenant import (
+from provisioner.emulator.scenario_types import (
     GUID,
     OWN_IDS,
     Behaviour,
@@ -46,6 +38,14 @@ from provisioner.emulator.tenant import (
     Span,
     Subscription,
     Workspace,
+)
+from provisioner.emulator.scenario_yaml import (
+    MAX_BYTES,
+    Decoder,
+    Instant,
+    Problem,
+    ScenarioError,
+    decode,
 )
 
 __all__ = [
