@@ -1,11 +1,12 @@
 """Faults on purpose: which call of which operation goes wrong, and how.
 
-An operation has a name of the form `serverlessEndpoints.put`, `onlineDeployments.get`,
-`agreements.sign`, `operations.status`; a fault's `operation` is a glob over those names, and its
-`path` one over the request's path. Each fault counts the calls that it matches and strikes on the
-n-th, on every k-th, at a rate, or on all of them, at most `times` often. The rate is a function of
-the seed and the count, so a run can be repeated. Everything here is pure: `decide` takes the
-counters and returns new ones.
+An operation has two names: its operationId in the published specification
+(`ServerlessEndpoints_CreateOrUpdate`) and a short one (`serverlessEndpoints.put`,
+`onlineDeployments.get`, `agreements.sign`, `operations.status`). A fault's `operation` is a glob
+over either, and its `path` one over the request's path. Each fault counts the calls that it
+matches and strikes on the n-th, on every k-th, at a rate, or on all of them, at most `times` often.
+The rate is a function of the seed and the count, so a run can be repeated. Everything here is pure:
+`decide` takes the counters and returns new ones.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import fnmatch
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from provisioner.emulator.refusals import Refusal
 from provisioner.emulator.scenario_yaml import Instant, Seconds, duration
 
 When = Literal["before", "after"]
+_SHORT_VERBS = {"CreateOrUpdate": "put", "Create": "put", "Update": "patch"}
+_SHORT_GROUPS = {"MarketplaceAgreements": "agreements"}
 _GATEWAY_TITLES = {502: "502 Bad Gateway", 503: "503 Service Temporarily Unavailable"}
 _CODES = {
     400: ("BadRequest", "The request is invalid."),
@@ -35,6 +39,20 @@ _CODES = {
     503: ("ServiceUnavailable", "The service is unavailable now, please try again later."),
     504: ("GatewayTimeout", "The gateway did not receive a response within the time limit."),
 }
+
+
+@lru_cache(maxsize=1024)
+def names_of(operation: str) -> tuple[str, ...]:
+    """An operation's names: as given, and the short form of an operationId."""
+    group, _, verb = operation.partition("_")
+    if not verb:
+        return (operation,)
+    short = _SHORT_GROUPS.get(group, group[:1].lower() + group[1:])
+    return operation, f"{short}.{_SHORT_VERBS.get(verb, verb[:1].lower() + verb[1:])}"
+
+
+def _fits(text: str, glob: str) -> bool:
+    return fnmatch.fnmatchcase(text.lower(), glob.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +212,8 @@ class Fault:
     def concerns(self, operation: str, path: str, now: float) -> bool:
         """Whether a call counts for this fault at all."""
         return (
-            fnmatch.fnmatchcase(operation.lower(), self.operation.lower())
-            and fnmatch.fnmatchcase(path.lower(), self.path.lower())
+            any(_fits(name, self.operation) for name in names_of(operation))
+            and _fits(path, self.path)
             and (self.start is None or now >= self.start)
             and (self.end is None or now < self.end)
         )
