@@ -1,0 +1,15 @@
+"""The command line: arguments, exit codes, words. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from provisioner.cli.app import cli
+from provisioner.cli.run import execute
+from provisioner.cli.session import Session
+
+
+def main() -> NoReturn:
+    """Run `provision` with this process's arguments and leave with its exit code."""
+    sys.exit(execute(cli, sys.argv[1:], Session()))

@@ -1,0 +1,58 @@
+# Needs Python 3.11 or later, git and make. Everything else goes into .venv, nothing outside this folder.
+PYTHON ?= python3
+WORKERS ?= auto
+
+VENV := .venv
+# Paths with spaces: only relative names here, and no console script is run by its shebang line.
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+RUN := $(PY) -m provisioner
+
+.DEFAULT_GOAL := help
+.PHONY: help venv apply destroy test check format bench interop clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+# The key holds what the environment was made from; it is remade when the key no longer matches,
+# and only then: not on every checkout, as file times would have it.
+venv: ## Create or refresh .venv
+	@key="$$(cat pyproject.toml constraints.txt | cksum) $$($(PYTHON) -V) $$(pwd)"; \
+	if [ -x "$(PY)" ] && [ "$$(cat "$(STAMP)" 2>/dev/null)" = "$$key" ]; then exit 0; fi; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $$($(PYTHON) -V) is too old: Python 3.11 or later is needed." >&2; \
+	  echo "  fix: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+	echo "Setting up .venv (once; a minute or two) ..." >&2; \
+	set -e; rm -f "$(STAMP)"; \
+	$(PYTHON) -m venv "$(VENV)"; \
+	"$(PY)" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	printf '%s' "$$key" > "$(STAMP)"
+
+apply: venv ## Deploy manifests/ to the local emulator and write out/*.env
+	@$(RUN) apply --emulator --yes -f manifests/
+
+destroy: venv ## Remove from the emulator what manifests/ names
+	@$(RUN) destroy --emulator --yes -f manifests/
+
+test: venv ## Run the tests
+	$(PY) -m pytest -n $(WORKERS) -m "not interop"
+
+check: venv ## Lint, formatting, types and layers
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+format: venv ## Rewrite the code in the house's format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: venv ## Measure what docs/performance.md claims
+	$(PY) -m benchmarks
+
+interop: venv ## Unmodified third-party clients against the emulator
+	$(PY) -m pytest -m interop
+
+clean: venv ## Stop the emulator; remove its state and what was written
+	@$(RUN) emulator stop >/dev/null 2>&1 || true
+	rm -rf .provisioner out

@@ -1,0 +1,73 @@
+"""Codes of the problems that arise at the command line itself."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from provisioner.errors import Who, define
+
+USAGE: Final = define(
+    "cli.usage",
+    "wrong usage",
+    "The command line names an option, argument or command that does not exist or does not fit.",
+    Who.OPERATOR,
+)
+NOT_CONFIRMED: Final = define(
+    "cli.not-confirmed",
+    "nobody confirmed",
+    "The command changes Azure and wants a yes. Without a terminal it does not wait for an "
+    "answer: it wants --yes.",
+    Who.OPERATOR,
+)
+DECLINED: Final = define(
+    "cli.declined",
+    "declined",
+    'The question was not answered with "yes". Nothing was changed.',
+    Who.OPERATOR,
+)
+INTERRUPTED: Final = define(
+    "cli.interrupted",
+    "interrupted",
+    "The run was stopped by Ctrl-C or a termination signal. Whatever had been started goes on in "
+    "Azure; the same command picks it up again.",
+    Who.OPERATOR,
+)
+SYSTEM: Final = define(
+    "cli.system",
+    "the operating system refused",
+    "A file or another resource of this machine could not be used.",
+    Who.OPERATOR,
+)
+FILE_EXISTS: Final = define(
+    "cli.file-exists",
+    "the file exists",
+    "The command would overwrite a file that it did not write.",
+    Who.OPERATOR,
+)
+UNKNOWN_NAME: Final = define(
+    "cli.unknown-name",
+    "no such deployment",
+    "No ModelDeployment of the given manifests has that name.",
+    Who.OPERATOR,
+)
+SERVICE: Final = define(
+    "azure.refused",
+    "Azure refused a request",
+    "A request was refused in a way that has no entry of its own; the service's own code and "
+    "message are shown whole.",
+    Who.OPERATOR,
+)
+UNREACHABLE: Final = define(
+    "azure.unreachable",
+    "Azure does not answer",
+    "No answer came from the endpoint: refused, reset, timed out, or its certificate is not "
+    "trusted.",
+    Who.OPERATOR,
+)
+BUG: Final = define(
+    "cli.bug",
+    "a defect of provision",
+    "Something happened that provision does not understand. A masked report was written for its "
+    "maintainers.",
+    Who.MAINTAINER,
+)

@@ -1,0 +1,69 @@
+"""Runs a coroutine under signals: the first Ctrl-C asks it to stop, the second leaves at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from types import FrameType
+from typing import Any, TypeVar
+
+from provisioner.errors import ExitCode
+
+T = TypeVar("T")
+_STOP = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(main: Coroutine[Any, Any, T], *, leave: Callable[[int], object] = os._exit) -> T:
+    """The result of `main`. A first SIGINT or SIGTERM cancels it, so that it may name what it
+    leaves running; a second ends the process with 130 without waiting for anything.
+
+    Raises asyncio.CancelledError when it was cancelled, and whatever `main` raises.
+    """
+
+    async def supervised() -> T:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        asked = False
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            nonlocal asked
+            if asked:
+                _restore_terminal()
+                leave(ExitCode.INTERRUPTED)
+            asked = True
+            if task is not None:
+                loop.call_soon_threadsafe(task.cancel)
+            os.write(2, b"\nstopping; press Ctrl-C again to leave at once\n")
+
+        # signal.signal rather than loop.add_signal_handler: it works while the loop is busy too.
+        before = {number: signal.signal(number, stop) for number in _STOP}
+        try:
+            return await main
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    return asyncio.run(supervised())
+
+
+def ask(question: str) -> str:
+    """One line typed by the person, asked on stderr; Ctrl-C raises KeyboardInterrupt."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not answer:
+        raise EOFError
+    return answer.strip()
+
+
+def _restore_terminal() -> None:
+    """Show the cursor again, which the live view had hidden."""
+    if os.isatty(2):
+        os.write(2, b"\x1b[?25h")

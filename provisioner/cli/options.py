@@ -1,0 +1,141 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from provisioner.cli.session import Session
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: object) -> object:
+    """Store an option in the session, where the error path finds it too."""
+    session = ctx.find_object(Session)
+    if session is not None and param.name is not None and value is not None:
+        setattr(session, param.name, value)
+    return value
+
+
+def session_of(ctx: click.Context) -> Session:
+    return ctx.ensure_object(Session)
+
+
+def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    def wrap(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return wrap
+
+
+def _kept(*names: str, help: str, **settings: object) -> Callable[[F], F]:
+    return click.option(
+        *names,
+        help=help,
+        expose_value=False,
+        is_eager=True,
+        callback=_remember,
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def screen_options(function: F) -> F:
+    """--log-format, --no-color, -v."""
+    wrap: Callable[[F], F] = _stack(
+        _kept(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            envvar="PROVISION_LOG_FORMAT",
+            help="Progress and problems on stderr as text or as JSON lines.",
+        ),
+        _kept("--no-color", is_flag=True, default=None, help="No colour, even on a terminal."),
+        _kept("-v", "--verbose", count=True, help="Say more; twice shows each request."),
+    )
+    return wrap(function)
+
+
+def azure_options(function: F) -> F:
+    """--emulator, --arm-endpoint, --authority, --ca-bundle."""
+    wrap: Callable[[F], F] = _stack(
+        _kept(
+            "--emulator",
+            is_flag=True,
+            default=None,
+            envvar="PROVISION_EMULATOR",
+            help="Use the local Azure of this folder; it is started when it does not run.",
+        ),
+        _kept(
+            "--arm-endpoint",
+            metavar="URL",
+            envvar="PROVISION_ARM_ENDPOINT",
+            help="Another Azure Resource Manager than the public cloud's.",
+        ),
+        _kept(
+            "--authority",
+            metavar="URL",
+            envvar="PROVISION_AUTHORITY",
+            help="The Entra authority that belongs to it.",
+        ),
+        _kept(
+            "--ca-bundle",
+            metavar="FILE",
+            envvar="PROVISION_CA_BUNDLE",
+            type=click.Path(exists=True, dir_okay=False),
+            help="Certificate authorities to trust, PEM.",
+        ),
+    )
+    return wrap(function)
+
+
+def manifest_options(function: F) -> F:
+    """-f and -l; the command gets `filenames` and `labels` (a dict)."""
+    wrap: Callable[[F], F] = _stack(
+        click.option(
+            "-f",
+            "--filename",
+            "filenames",
+            multiple=True,
+            required=True,
+            metavar="PATH",
+            help="A manifest, a folder of manifests, or - for stdin. Repeatable.",
+        ),
+        click.option(
+            "-l",
+            "--selector",
+            "labels",
+            multiple=True,
+            metavar="KEY=VALUE",
+            callback=_labels,
+            help="Only deployments with this label. Repeatable: all must match.",
+        ),
+    )
+    return wrap(function)
+
+
+def _labels(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for pair in value:
+        for item in pair.split(","):
+            key, equals, text = item.partition("=")
+            if not equals or not key.strip():
+                raise click.BadParameter(f'"{item}" is not of the form key=value', ctx, param)
+            labels[key.strip()] = text.lstrip("=").strip()
+    return labels
+
+
+def format_option(*formats: str) -> Callable[[F], F]:
+    """-o; the first format is the default. The command gets `output_format`."""
+    return click.option(
+        "-o",
+        "--output",
+        "output_format",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="How the result is printed on stdout.",
+    )

@@ -1,0 +1,3 @@
+"""How results, progress and problems look."""
+
+from __future__ import annotations

@@ -1,0 +1,236 @@
+"""Events on stderr: a live view on a terminal, plain lines in a log, JSON lines on request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Protocol, Self, TextIO
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from provisioner.cli.render.problems import clean, problem_text
+from provisioner.cli.render.words import event_document, seconds, sentence, stage_words
+from provisioner.cli.session import Session, is_terminal
+from provisioner.events import (
+    Event,
+    Noticed,
+    Outcome,
+    StageFinished,
+    StageStarted,
+    StepFinished,
+    StepProgress,
+    StepRetried,
+    StepStarted,
+)
+
+Monotonic = Callable[[], float]
+
+
+class View(AbstractAsyncContextManager["View"], Protocol):
+    """Shows events for as long as it is entered; calling it is an `Emit`."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+def view(session: Session, stream: TextIO) -> View:
+    """The view that suits `stream` and the options."""
+    if session.log_json:
+        return JsonLines(stream)
+    if is_terminal(stream):
+        return LiveView(_console(stream, session), verbose=session.verbose)
+    return PlainLines(stream, verbose=session.verbose)
+
+
+def _console(stream: TextIO, session: Session) -> Console:
+    color = session.color(stream)
+    return Console(file=stream, no_color=not color, highlight=False, emoji=False, markup=False)
+
+
+class _Base:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+
+class JsonLines(_Base):
+    """One JSON object a line, with the time of the machine's clock."""
+
+    def __init__(
+        self, stream: TextIO, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._stream, self._now = stream, now
+
+    def __call__(self, event: Event) -> None:
+        time = self._now().isoformat(timespec="milliseconds")
+        line = json.dumps({"time": time, **event_document(event)}, ensure_ascii=False)
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+class PlainLines(_Base):
+    """A line for what begins and ends, with the seconds since the start: right for CI logs.
+
+    What the service says in between is shown with -v only.
+    """
+
+    def __init__(
+        self, stream: TextIO, *, verbose: int = 0, monotonic: Monotonic = time.monotonic
+    ) -> None:
+        self._stream, self._verbose, self._monotonic = stream, verbose, monotonic
+        self._start = monotonic()
+        self._titles: dict[str, str] = {}
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Noticed):
+            self._stream.write(problem_text(event.problem))
+        else:
+            line = sentence(event, self._titles)
+            if line is None or (isinstance(event, StepProgress) and not self._verbose):
+                return
+            self._stream.write(f"[{self._monotonic() - self._start:7.1f}s] {clean(line)}\n")
+        self._stream.flush()
+
+
+_MARKS: Final = {
+    Outcome.DONE: ("✓", "ok", "green"),
+    Outcome.FAILED: ("✗", "!!", "red"),
+    Outcome.SKIPPED: ("-", "--", "yellow"),
+    Outcome.INTERRUPTED: ("…", "..", "yellow"),
+}
+_SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_ASCII_SPINNER: Final = "|/-\\"
+
+
+class _Running:
+    __slots__ = ("note", "since", "title")
+
+    def __init__(self, title: str, since: float) -> None:
+        self.title, self.since, self.note = title, since, ""
+
+
+class LiveView(_Base):
+    """Running steps with a spinner and their seconds; ended ones stay above as lines.
+
+    Drawn by a task of the event loop, ten times a second; never more lines than the screen has.
+    """
+
+    def __init__(
+        self, console: Console, *, verbose: int = 0, monotonic: Monotonic = time.monotonic
+    ) -> None:
+        self._console, self._verbose, self._monotonic = console, verbose, monotonic
+        self._unicode = (console.encoding or "").lower().startswith("utf")
+        self._running: dict[str, _Running] = {}
+        self._titles: dict[str, str] = {}
+        self._stage = ""
+        self._done = 0
+        self._total: int | None = None
+        self._live = Live(
+            get_renderable=self.render, console=console, auto_refresh=False, transient=True
+        )
+        self._painter: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._live.start()
+        self._painter = asyncio.create_task(self._paint())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._painter is not None:
+            self._painter.cancel()
+        self._running.clear()
+        self._stage = ""
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StageStarted(stage, total):
+                self._stage, self._total, self._done = stage, total, 0
+            case StageFinished():
+                self._stage = ""
+            case StepStarted(step, title):
+                self._titles[step] = title
+                self._running[step] = _Running(title, self._monotonic())
+            case StepProgress(step, state):
+                self._note(step, state)
+            case StepRetried(step, reason, delay):
+                self._note(step, f"again in {seconds(delay)}: {reason}")
+            case StepFinished():
+                self._running.pop(event.step, None)
+                self._done += 1
+                self._line(event)
+            case Noticed(problem):
+                color = not self._console.no_color
+                text = problem_text(problem, width=self._console.width, color=color)
+                self._console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
+            case _:
+                self._console.print(Text(sentence(event, self._titles) or ""))
+
+    def _note(self, step: str, note: str) -> None:
+        running = self._running.get(step)
+        if running is not None:
+            running.note = note
+
+    def _line(self, event: StepFinished) -> None:
+        mark, ascii_mark, color = _MARKS[event.outcome]
+        grid = Table.grid(padding=(0, 1), expand=False)
+        grid.add_column(width=1 if self._unicode else 2)
+        grid.add_column(overflow="fold")
+        grid.add_column(justify="right", no_wrap=True)
+        text = Text(clean(event.title))
+        if event.outcome is Outcome.FAILED and event.problem is not None:
+            text.append(f": {clean(event.problem.what)}", style="red")
+        elif event.outcome is not Outcome.DONE and event.because:
+            text.append(f": {clean(event.because)}", style=color)
+        symbol = Text(mark if self._unicode else ascii_mark, style=color)
+        grid.add_row(symbol, text, Text(seconds(event.seconds), style="dim"))
+        self._console.print(grid)
+
+    async def _paint(self) -> None:
+        while True:
+            self._live.refresh()
+            await asyncio.sleep(0.1)
+
+    def render(self) -> RenderableType:
+        """What is running now, one line each, cut to the width; a last line sums up."""
+        now = self._monotonic()
+        frames = _SPINNER if self._unicode else _ASCII_SPINNER
+        frame = frames[int(now * 10) % len(frames)]
+        grid = Table.grid(padding=(0, 1), expand=True)
+        grid.add_column(width=1)
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        grid.add_column(justify="right", no_wrap=True)
+        room = max(1, self._console.height - 4)
+        shown = list(self._running.values())[:room]
+        for running in shown:
+            text = Text(clean(running.title))
+            if running.note:
+                text.append(f"  {clean(running.note)}", style="dim")
+            age = Text(seconds(max(0.0, now - running.since)), style="dim")
+            grid.add_row(Text(frame, style="cyan"), text, age)
+        more = len(self._running) - len(shown)
+        if more:
+            grid.add_row("", Text(f"and {more} more", style="dim"), "")
+        if self._stage and (self._total or not self._running):
+            count = f" {self._done} of {self._total}" if self._total and self._running else ""
+            grid.add_row(Text(frame, style="cyan"), Text(stage_words(self._stage) + count), "")
+        return grid

@@ -1,0 +1,55 @@
+"""What the common options say, for whoever prints or connects."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import TextIO
+
+
+@dataclass(slots=True)
+class Session:
+    """Filled by option callbacks while click parses, so that a usage error is printed as asked.
+
+    `emulator` selects the emulator of this folder; the three endpoint options name another ARM.
+    """
+
+    log_format: str = "text"
+    no_color: bool = False
+    verbose: int = 0
+    emulator: bool = False
+    arm_endpoint: str | None = None
+    authority: str | None = None
+    ca_bundle: str | None = None
+
+    @property
+    def log_json(self) -> bool:
+        return self.log_format == "json"
+
+    def color(self, stream: TextIO) -> bool:
+        """Colour only on a terminal, and only if nobody declined it (no-color.org)."""
+        if self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+            return False
+        return is_terminal(stream)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person looks at `stream`; a closed one is no terminal."""
+    try:
+        return stream.isatty()
+    except ValueError:
+        return False
+
+
+def width(stream: TextIO) -> int | None:
+    """Columns of the terminal behind `stream`; None when it is none: then nothing is wrapped."""
+    if not is_terminal(stream):
+        return None
+    return max(40, shutil.get_terminal_size((80, 24)).columns)
+
+
+def can_ask() -> bool:
+    """Whether there is a person to answer a question."""
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
