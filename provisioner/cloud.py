@@ -9,7 +9,7 @@ are the adapter's business and have already happened by then.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
@@ -161,9 +161,7 @@ class CloudReader(Protocol):
 
     async def online_endpoints(self, workspace: WorkspaceId) -> Sequence[Live[OnlineEndpoint]]: ...
 
-    async def online_deployments(
-        self, endpoint: ResourceId
-    ) -> Sequence[Live[OnlineDeployment]]:
+    async def online_deployments(self, endpoint: ResourceId) -> Sequence[Live[OnlineDeployment]]:
         """The deployments of one online endpoint; empty when the endpoint does not exist."""
         ...
 
@@ -249,3 +247,22 @@ class Cloud(CloudReader, Keyring, Protocol):
     async def sign(self, id: AgreementId) -> None:
         """Accept the plan's terms for the Azure subscription; signing twice is one signature."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSeen:
+    """What one observation found in a workspace. `workspace` None: it does not exist.
+
+    `deployments` is per online endpoint; an endpoint that was not asked for is not in it.
+    """
+
+    id: WorkspaceId
+    workspace: Workspace | None
+    subscriptions: Sequence[Live[MarketplaceSubscription]] = ()
+    serverless: Sequence[Live[ServerlessEndpoint]] = ()
+    endpoints: Sequence[Live[OnlineEndpoint]] = ()
+    deployments: Mapping[ResourceId, Sequence[Live[OnlineDeployment]]] = field(default_factory=dict)
+
+
+Observed = Mapping[WorkspaceId, WorkspaceSeen]
+"""The live resources of every workspace that was looked at."""

@@ -73,7 +73,9 @@ class Kind(StrEnum):
     """The kinds that are managed; values are Azure's own type names."""
 
     AGREEMENT = "Microsoft.MarketplaceOrdering/agreements"
-    MARKETPLACE_SUBSCRIPTION = "Microsoft.MachineLearningServices/workspaces/marketplaceSubscriptions"
+    MARKETPLACE_SUBSCRIPTION = (
+        "Microsoft.MachineLearningServices/workspaces/marketplaceSubscriptions"
+    )
     SERVERLESS_ENDPOINT = "Microsoft.MachineLearningServices/workspaces/serverlessEndpoints"
     ONLINE_ENDPOINT = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
     ONLINE_DEPLOYMENT = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments"
@@ -138,8 +140,7 @@ class WorkspaceId(_Caseless):
     @property
     def arm_id(self) -> str:
         return (
-            f"{self.group_scope}/providers/Microsoft.MachineLearningServices"
-            f"/workspaces/{self.name}"
+            f"{self.group_scope}/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
         )
 
 

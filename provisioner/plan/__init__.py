@@ -1,0 +1,23 @@
+"""Wishes and observations → steps in order; the guard; the readers of a plan. All pure."""
+
+from __future__ import annotations
+
+from provisioner.plan.build import destroy, ordered, plan, remove, resolve, unresolved
+from provisioner.plan.draft import Options
+from provisioner.plan.guard import destructive, guard
+from provisioner.plan.steps import Plan, Step, action
+
+__all__ = [
+    "Options",
+    "Plan",
+    "Step",
+    "action",
+    "destroy",
+    "destructive",
+    "guard",
+    "ordered",
+    "plan",
+    "remove",
+    "resolve",
+    "unresolved",
+]

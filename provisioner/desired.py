@@ -1,0 +1,414 @@
+"""Manifests → the resources that they wish for. Pure.
+
+What cannot be known without Azure stays open here and is settled by the plan: the version of an
+unpinned model (resolved once, at creation), the name of an existing marketplace subscription,
+and the expiry instant, which is fixed when the endpoint is created.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TypeVar
+
+from provisioner import catalog
+from provisioner.errors import InvalidManifest, Position, Problem, Who, define
+from provisioner.manifest import Loaded, Manifests, schema
+from provisioner.resources import (
+    TAG_NAME,
+    TAG_STACK,
+    ContentSafety,
+    DataCollection,
+    Identity,
+    Kind,
+    MarketplacePlan,
+    ModelRef,
+    OnlineDeployment,
+    OnlineEndpoint,
+    Probe,
+    RequestSettings,
+    ResourceId,
+    ServerlessEndpoint,
+    WorkspaceId,
+    normal_region,
+)
+
+T = TypeVar("T")
+
+SHARED_QUOTA_LIFETIME = timedelta(hours=168)
+"""Azure deletes an endpoint on shared quota after this time (MISSION, "Deploying to managed
+compute"; AZURE.md §16)."""
+
+NAME_IS_AMBIGUOUS = define(
+    "desired.ambiguous-endpoint",
+    "one endpoint, described twice",
+    "Two manifests describe the same endpoint in ways that cannot both be true.",
+    Who.AUTHOR,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long an endpoint lives: `ttl` from its creation, or until `expires_at` (UTC)."""
+
+    ttl: timedelta | None = None
+    expires_at: datetime | None = None
+    renew: bool = False
+
+    def instant(self, now: datetime) -> datetime | None:
+        """When an endpoint that is created at `now` expires."""
+        if self.expires_at is not None:
+            return self.expires_at
+        return now + self.ttl if self.ttl is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The acceptance of Marketplace terms; `by` says where it was given."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Blue/green: shares of traffic in percent, seconds of rest after each, a probe call or not."""
+
+    steps: tuple[int, ...]
+    bake: float
+    probe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The manifest that something comes from."""
+
+    name: str
+    position: Position
+    labels: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[schema.Output, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WantedWorkspace:
+    """`region` is normalised; `position` is where it was declared."""
+
+    id: WorkspaceId
+    region: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class WantedServerless:
+    """`subscribes`: whether the model's offer needs a marketplace subscription; None: not known.
+    `plan`: the offer's ids from the manifest or the catalogue, when all three are known."""
+
+    resource: ServerlessEndpoint
+    origin: Origin
+    subscribes: bool | None
+    plan: MarketplacePlan | None
+    consent: Consent | None
+    lifetime: Lifetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDeployment:
+    """A managed online deployment; `traffic` in percent."""
+
+    resource: OnlineDeployment
+    origin: Origin
+    traffic: int
+    rollout: Rollout | None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedEndpoint:
+    """An online endpoint with all its wanted deployments, in manifest order."""
+
+    resource: OnlineEndpoint
+    deployments: tuple[WantedDeployment, ...]
+    shared_quota: bool
+    lifetime: Lifetime | None
+
+    @property
+    def position(self) -> Position:
+        return self.deployments[0].origin.position
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """Everything that a set of manifests wishes for, for one stack."""
+
+    stack: str
+    workspaces: Mapping[WorkspaceId, WantedWorkspace]
+    serverless: tuple[WantedServerless, ...]
+    endpoints: tuple[WantedEndpoint, ...]
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        managed = (one.origin for wanted in self.endpoints for one in wanted.deployments)
+        return (*(wanted.origin for wanted in self.serverless), *managed)
+
+
+def desired(manifests: Manifests, *, stack: str, accept_terms: bool = False) -> Desired:
+    """The wishes of `manifests`. `accept_terms` is the consent of the command line.
+
+    Raises InvalidManifest when manifests of one endpoint contradict each other.
+    """
+    declared = {one.document.metadata.name: one for one in manifests.workspaces}
+    workspaces: dict[WorkspaceId, WantedWorkspace] = {}
+    serverless: list[WantedServerless] = []
+    managed: dict[ResourceId, list[tuple[Loaded[schema.ModelDeployment], WantedDeployment]]] = {}
+    for loaded in manifests.deployments:
+        workspace = _workspace(loaded, declared)
+        workspaces.setdefault(workspace.id, workspace)
+        target = loaded.document.spec.target
+        if target.serverless is not None:
+            serverless.append(
+                _serverless(loaded, target.serverless, workspace, stack, accept_terms)
+            )
+        elif target.managed_compute is not None:
+            wanted = _deployment(loaded, target.managed_compute, workspace, stack)
+            managed.setdefault(wanted.resource.id.endpoint, []).append((loaded, wanted))
+    return Desired(
+        stack=stack,
+        workspaces=MappingProxyType(workspaces),
+        serverless=tuple(serverless),
+        endpoints=tuple(_endpoint(id, members, stack) for id, members in managed.items()),
+    )
+
+
+def _workspace(
+    loaded: Loaded[schema.ModelDeployment], declared: Mapping[str, Loaded[schema.Workspace]]
+) -> WantedWorkspace:
+    reference = loaded.document.spec.workspace
+    if isinstance(reference, str):
+        document = declared[reference]
+        spec = document.document.spec
+        name = spec.workspace_name or document.document.metadata.name
+        position = document.position("spec", "region")
+        region = spec.region
+        id = WorkspaceId(str(spec.subscription_id), spec.resource_group, name)
+    else:
+        position = loaded.position("spec", "workspace", "region")
+        region = reference.region
+        id = WorkspaceId(
+            str(reference.subscription_id), reference.resource_group, reference.workspace_name
+        )
+    return WantedWorkspace(id, normal_region(region), position)
+
+
+def _origin(loaded: Loaded[schema.ModelDeployment]) -> Origin:
+    document = loaded.document
+    return Origin(
+        document.metadata.name,
+        loaded.position(),
+        document.metadata.labels,
+        tuple(document.spec.outputs),
+    )
+
+
+def _tags(loaded: Loaded[schema.ModelDeployment], stack: str) -> dict[str, str]:
+    metadata = loaded.document.metadata
+    return {**metadata.labels, TAG_STACK: stack, TAG_NAME: metadata.name}
+
+
+def _lifetime(loaded: Loaded[schema.ModelDeployment]) -> Lifetime | None:
+    given = loaded.document.spec.lifetime
+    if given is None:
+        return None
+    ttl = timedelta(seconds=given.ttl) if given.ttl is not None else None
+    return Lifetime(ttl, given.expires_at, given.on_expiry == "renew")
+
+
+def _serverless(
+    loaded: Loaded[schema.ModelDeployment],
+    target: schema.Serverless,
+    workspace: WantedWorkspace,
+    stack: str,
+    accept_terms: bool,
+) -> WantedServerless:
+    document = loaded.document
+    model = ModelRef.parse(document.spec.model)
+    name = target.endpoint_name or document.metadata.name
+    known = catalog.load().find(model.id)
+    facts = known.serverless if known is not None else None
+    return WantedServerless(
+        resource=ServerlessEndpoint(
+            id=ResourceId(workspace.id, Kind.SERVERLESS_ENDPOINT, name),
+            location=workspace.region,
+            # Serverless always runs the latest version (AZURE.md §2).
+            model=replace(model, version=None),
+            content_safety=ContentSafety(target.content_safety.capitalize()),
+            tags=_tags(loaded, stack),
+        ),
+        origin=_origin(loaded),
+        subscribes=facts.marketplace if facts is not None else None,
+        plan=_plan(document.spec.marketplace, facts.plan if facts is not None else None),
+        consent=_consent(loaded, accept_terms),
+        lifetime=_lifetime(loaded),
+    )
+
+
+def _plan(
+    given: schema.Marketplace | None, known: catalog.OfferPlan | None
+) -> MarketplacePlan | None:
+    if given is not None and given.publisher and given.offer and given.plan:
+        return MarketplacePlan(given.publisher, given.offer, given.plan)
+    if known is not None and known.publisher and known.offer and known.plan:
+        return MarketplacePlan(known.publisher, known.offer, known.plan)
+    return None
+
+
+def _consent(loaded: Loaded[schema.ModelDeployment], accept_terms: bool) -> Consent | None:
+    if accept_terms:
+        return Consent("--accept-terms")
+    given = loaded.document.spec.marketplace
+    if given is not None and given.accept_terms:
+        return Consent(str(loaded.position("spec", "marketplace", "acceptTerms")))
+    return None
+
+
+def _deployment(
+    loaded: Loaded[schema.ModelDeployment],
+    target: schema.ManagedCompute,
+    workspace: WantedWorkspace,
+    stack: str,
+) -> WantedDeployment:
+    document = loaded.document
+    name = document.metadata.name
+    endpoint = target.endpoint_name or name
+    rollout = target.rollout
+    return WantedDeployment(
+        resource=OnlineDeployment(
+            id=ResourceId(workspace.id, Kind.ONLINE_DEPLOYMENT, name, endpoint),
+            location=workspace.region,
+            model=ModelRef.parse(document.spec.model),
+            instance_type=target.instance_type,
+            instance_count=target.instance_count,
+            environment_variables=target.environment_variables,
+            request_settings=_request_settings(target.request_settings),
+            liveness_probe=_probe(target.liveness_probe),
+            readiness_probe=_probe(target.readiness_probe),
+            data_collection=_collection(target.data_collection),
+            tags=_tags(loaded, stack),
+        ),
+        origin=_origin(loaded),
+        traffic=target.traffic if target.traffic is not None else -1,
+        rollout=Rollout(tuple(rollout.steps), rollout.bake, rollout.probe)
+        if rollout is not None and rollout.strategy == "blueGreen"
+        else None,
+    )
+
+
+def _request_settings(given: schema.RequestSettings | None) -> RequestSettings | None:
+    if given is None:
+        return None
+    return RequestSettings(
+        given.request_timeout, given.max_concurrent_requests_per_instance, given.max_queue_wait
+    )
+
+
+def _probe(given: schema.Probe | None) -> Probe | None:
+    if given is None:
+        return None
+    return Probe(
+        given.initial_delay,
+        given.period,
+        given.timeout,
+        given.success_threshold,
+        given.failure_threshold,
+    )
+
+
+def _collection(given: schema.DataCollection | None) -> DataCollection | None:
+    return DataCollection(given.inputs, given.outputs, given.sampling_rate) if given else None
+
+
+def _endpoint(
+    id: ResourceId,
+    members: list[tuple[Loaded[schema.ModelDeployment], WantedDeployment]],
+    stack: str,
+) -> WantedEndpoint:
+    targets = [_managed(loaded) for loaded, _ in members]
+    first = members[0][0]
+    shared = _agreed(id, members, "sharedQuota", [one.shared_quota for one in targets])
+    lifetime = _agreed(id, members, "lifetime", [_lifetime(loaded) for loaded, _ in members])
+    described = [one.description for one in targets if one.description is not None]
+    identity = next((one.identity for one in targets if one.identity is not None), None)
+    labels = _common(loaded.document.metadata.labels for loaded, _ in members)
+    deployments = tuple(wanted for _, wanted in members)
+    return WantedEndpoint(
+        resource=OnlineEndpoint(
+            id=id,
+            location=members[0][1].resource.location,
+            description=described[0] if described else None,
+            traffic=_traffic(deployments),
+            identity=Identity(identity.type, tuple(identity.user_assigned))
+            if identity is not None
+            else None,
+            tags={**labels, TAG_STACK: stack, TAG_NAME: id.name},
+        ),
+        deployments=_with_traffic(deployments, _traffic(deployments)),
+        shared_quota=shared,
+        lifetime=lifetime if lifetime is not None else _shared_lifetime(first, shared),
+    )
+
+
+def _shared_lifetime(loaded: Loaded[schema.ModelDeployment], shared: bool) -> Lifetime | None:
+    """Without a lifetime of its own, a shared-quota endpoint lives as long as Azure lets it."""
+    return Lifetime(ttl=SHARED_QUOTA_LIFETIME) if shared else None
+
+
+def _managed(loaded: Loaded[schema.ModelDeployment]) -> schema.ManagedCompute:
+    target = loaded.document.spec.target.managed_compute
+    if target is None:
+        raise TypeError("a serverless manifest among those of an online endpoint")
+    return target
+
+
+def _common(labels: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The labels on which all deployments of an endpoint agree: they describe the endpoint too."""
+    first, *others = labels
+    return {
+        name: value
+        for name, value in first.items()
+        if all(other.get(name) == value for other in others)
+    }
+
+
+def _traffic(deployments: tuple[WantedDeployment, ...]) -> dict[str, int]:
+    """Percent per deployment name. A deployment alone on its endpoint takes it all by default."""
+    alone = len(deployments) == 1
+    default = 100 if alone else 0
+    return {
+        one.resource.id.name: one.traffic if one.traffic >= 0 else default for one in deployments
+    }
+
+
+def _with_traffic(
+    deployments: tuple[WantedDeployment, ...], traffic: Mapping[str, int]
+) -> tuple[WantedDeployment, ...]:
+    return tuple(replace(one, traffic=traffic[one.resource.id.name]) for one in deployments)
+
+
+def _agreed(
+    id: ResourceId,
+    members: list[tuple[Loaded[schema.ModelDeployment], WantedDeployment]],
+    key: str,
+    values: list[T],
+) -> T:
+    for value, (loaded, _) in zip(values, members, strict=True):
+        if value != values[0]:
+            first = members[0][0].document.metadata.name
+            raise InvalidManifest(
+                Problem(
+                    NAME_IS_AMBIGUOUS,
+                    f"{loaded.document.metadata.name} and {first} share the online endpoint "
+                    f"{id.name} but differ in {key}",
+                    f"give both the same {key}, or another endpointName",
+                    position=loaded.position("spec"),
+                )
+            )
+    return values[0]

@@ -1,0 +1,147 @@
+"""Wish and observation → the fields that differ. Pure.
+
+Which field changes in place and which forces a replacement is the table "How each kind behaves"
+of the design. What the service merely rewrites is no difference: the case of ids, `labels/latest`
+that became `versions/N`, tags that others added, settings that the manifest does not name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+
+from provisioner.plan.steps import Change, Effect
+from provisioner.resources import (
+    TAG_EXPIRES,
+    TAG_TERMS,
+    MarketplaceSubscription,
+    ModelRef,
+    OnlineDeployment,
+    OnlineEndpoint,
+    Resource,
+    ServerlessEndpoint,
+)
+
+_KEPT_TAGS = frozenset({TAG_EXPIRES, TAG_TERMS})
+"""Fixed at creation: a wish for another value is no difference."""
+
+
+def diff(wanted: Resource, live: Resource) -> tuple[Change, ...]:
+    """The differences that matter, those that force a replacement first.
+
+    `traffic` is not compared here: it is the endpoint's, and has a step of its own.
+    """
+    match wanted, live:
+        case MarketplaceSubscription(), MarketplaceSubscription():
+            found = list(_model(wanted.model, live.model))
+        case ServerlessEndpoint(), ServerlessEndpoint():
+            found = list(_serverless(wanted, live))
+        case OnlineEndpoint(), OnlineEndpoint():
+            found = list(_endpoint(wanted, live))
+        case OnlineDeployment(), OnlineDeployment():
+            found = list(_deployment(wanted, live))
+        case _:
+            raise TypeError(f"{wanted.id.kind} is not comparable with {live.id.kind}")
+    return tuple(sorted(found, key=lambda change: change.effect is not Effect.REPLACES))
+
+
+def replaces(changes: tuple[Change, ...]) -> bool:
+    """Whether one of the changes cannot be made in place."""
+    return any(change.effect is Effect.REPLACES for change in changes)
+
+
+def merged_tags(wanted: Mapping[str, str], live: Mapping[str, str]) -> dict[str, str]:
+    """The tags to write: others' tags stay, ours are set, what creation fixed is kept."""
+    kept = {name: value for name, value in live.items() if name in _KEPT_TAGS}
+    return {**live, **wanted, **kept}
+
+
+def changed_fields(changes: tuple[Change, ...]) -> frozenset[str]:
+    """Attribute names of the resource behind a set of changes: `tags.team` is `tags`."""
+    return frozenset(change.field.split(".", 1)[0] for change in changes)
+
+
+def _serverless(wanted: ServerlessEndpoint, live: ServerlessEndpoint) -> Iterator[Change]:
+    yield from _model(wanted.model, live.model)
+    if wanted.auth_mode.lower() != live.auth_mode.lower():
+        yield Change("auth_mode", live.auth_mode, wanted.auth_mode, Effect.REPLACES)
+    # A service that does not report content safety leaves nothing to compare.
+    if live.content_safety is not None and wanted.content_safety != live.content_safety:
+        yield Change("content_safety", _text(live.content_safety), _text(wanted.content_safety))
+    yield from _tags(wanted.tags, live.tags)
+
+
+def _endpoint(wanted: OnlineEndpoint, live: OnlineEndpoint) -> Iterator[Change]:
+    if wanted.auth_mode.lower() != live.auth_mode.lower():
+        yield Change("auth_mode", live.auth_mode, wanted.auth_mode, Effect.REPLACES)
+    if wanted.shared_quota != live.shared_quota:
+        yield Change(
+            "shared_quota", _text(live.shared_quota), _text(wanted.shared_quota), Effect.REPLACES
+        )
+    if wanted.description is not None and wanted.description != (live.description or ""):
+        yield Change("description", live.description, wanted.description)
+    yield from _tags(wanted.tags, live.tags)
+
+
+def _deployment(wanted: OnlineDeployment, live: OnlineDeployment) -> Iterator[Change]:
+    yield from _model(wanted.model, live.model)
+    if wanted.instance_type.lower() != live.instance_type.lower():
+        yield Change("instance_type", live.instance_type, wanted.instance_type, Effect.REPLACES)
+    if wanted.instance_count != live.instance_count:
+        yield Change("instance_count", _text(live.instance_count), _text(wanted.instance_count))
+    yield from _environment(wanted.environment_variables, live.environment_variables)
+    for name in ("request_settings", "liveness_probe", "readiness_probe", "data_collection"):
+        yield from _settings(name, getattr(wanted, name), getattr(live, name))
+    yield from _tags(wanted.tags, live.tags)
+
+
+def _model(wanted: ModelRef, live: ModelRef) -> Iterator[Change]:
+    if not wanted.satisfied_by(live):
+        yield Change("model", live.short, wanted.short, Effect.REPLACES)
+
+
+def _tags(wanted: Mapping[str, str], live: Mapping[str, str]) -> Iterator[Change]:
+    for name, value in wanted.items():
+        have = live.get(name)
+        if have != value and not (name in _KEPT_TAGS and have is not None):
+            yield Change(f"tags.{name}", have, value)
+
+
+def _environment(
+    wanted: Mapping[str, str] | None, live: Mapping[str, str] | None
+) -> Iterator[Change]:
+    """Values may be secrets, so a plan names the variable only."""
+    if wanted is None:
+        return
+    have = live or {}
+    for name in sorted({*wanted, *have}):
+        if wanted.get(name) != have.get(name):
+            yield Change(
+                f"environment_variables.{name}",
+                None if name not in have else "(hidden)",
+                None if name not in wanted else "(hidden)",
+                hidden=True,
+            )
+
+
+def _settings(name: str, wanted: object | None, live: object | None) -> Iterator[Change]:
+    """Only what the manifest names is compared; the service fills in the rest."""
+    if wanted is None:
+        return
+    for part in fields(wanted):  # type: ignore[arg-type]  # frozen dataclasses by construction
+        value = getattr(wanted, part.name)
+        have = getattr(live, part.name, None)
+        if value is not None and value != have:
+            yield Change(f"{name}.{part.name}", _text(have), _text(value))
+
+
+def _text(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))
+        case _:
+            return str(value)

@@ -1,0 +1,285 @@
+"""Where a plan grows: what all kinds share when wish meets observation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Generic
+
+from provisioner.desired import Lifetime
+from provisioner.errors import Position, Problem, Severity, Who, define
+from provisioner.plan.diff import changed_fields, diff, merged_tags, replaces
+from provisioner.plan.steps import (
+    Await,
+    Because,
+    Change,
+    Create,
+    Delete,
+    Expiry,
+    Replace,
+    Step,
+    Unchanged,
+    Until,
+    Update,
+)
+from provisioner.resources import (
+    TAG_EXPIRES,
+    TAG_STACK,
+    Live,
+    MarketplaceSubscription,
+    R,
+    Resource,
+    ResourceId,
+    State,
+    describe,
+    tags_of,
+)
+
+NOT_OURS = define(
+    "plan.not-ours",
+    "a resource of this name exists and is not ours",
+    "Something in Azure has the name that a manifest asks for, but carries no provisioner tags: "
+    "somebody made it by other means. It is never touched unless it is adopted.",
+    Who.OPERATOR,
+)
+OTHER_STACK = define(
+    "plan.other-stack",
+    "a resource belongs to another stack",
+    "The resource's provisioner-stack tag names another stack. Two stacks that claim one resource "
+    "would undo each other's work forever.",
+    Who.OPERATOR,
+)
+DEADLINE_KEPT = define(
+    "plan.deadline-kept",
+    "the deadline of a live endpoint stays",
+    "A deadline is fixed when the endpoint is created; a manifest that asks for another one does "
+    "not move it.",
+    Who.AUTHOR,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the person allowed or asked for, as far as planning cares."""
+
+    adopt: bool = False
+    prune: bool = False
+    prune_subscriptions: bool = False
+
+
+@dataclass(slots=True)
+class Draft:
+    """A plan in the making."""
+
+    stack: str
+    now: datetime
+    options: Options = field(default_factory=Options)
+    steps: list[Step] = field(default_factory=list)
+    unchanged: list[Unchanged] = field(default_factory=list)
+    refusals: list[Problem] = field(default_factory=list)
+    notices: list[Problem] = field(default_factory=list)
+    expiries: list[Expiry] = field(default_factory=list)
+
+    def add(self, step: Step) -> str:
+        self.steps.append(step)
+        return step.id
+
+    def owns(self, live: Live[R]) -> bool:
+        return tags_of(live.resource).get(TAG_STACK) == self.stack
+
+    def delete(
+        self, id: ResourceId, because: Because, reason: str, needs: Iterable[str] = ()
+    ) -> str:
+        step = f"delete:{id.key}"
+        return self.add(
+            Delete(id=step, reason=reason, needs=tuple(needs), resource_id=id, because=because)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[R]):
+    """One wish and what is live under its name.
+
+    `created` gives the resource as it is to be created, with what only creation can set.
+    """
+
+    wanted: R
+    live: Live[R] | None
+    position: Position
+    names: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    lifetime: Lifetime | None = None
+    created: Callable[[R], R] | None = None
+
+    def for_creation(self) -> R:
+        return self.created(self.wanted) if self.created is not None else self.wanted
+
+
+def claim(draft: Draft, item: Item[R]) -> bool:
+    """Whether the plan may touch what is live; a refusal is noted when not."""
+    live = item.live
+    if live is None or isinstance(live.resource, MarketplaceSubscription):
+        return True
+    owner = tags_of(live.resource).get(TAG_STACK)
+    if owner == draft.stack or (owner is None and draft.options.adopt):
+        return True
+    what = describe(live.id)
+    if owner is None:
+        problem = Problem(
+            NOT_OURS,
+            f"the {what} exists and was not made by this tool",
+            "choose another endpointName, or take it over with --adopt, which adds our tags",
+        )
+    else:
+        problem = Problem(
+            OTHER_STACK,
+            f'the {what} belongs to stack "{owner}", not to "{draft.stack}"',
+            f"choose another endpointName, or work on that stack with --stack {owner}",
+        )
+    draft.refusals.append(replace(problem, position=item.position, resource=live.id.arm_id))
+    return False
+
+
+def converge(draft: Draft, item: Item[R]) -> str | None:
+    """Plan what makes `item` true; the id of the step after which it is, None if it is already.
+
+    A failed resource is replaced, one in progress waited for, one being deleted waited out
+    (design, "How each kind behaves").
+    """
+    live = item.live
+    item = _dated(draft, item)
+    if live is None:
+        return _create(draft, item, "does not exist")
+    _remember_expiry(draft, item, live)
+    if live.state is State.DELETING:
+        gone = _await(draft, item, live, Until.ABSENT)
+        return _create(draft, replace(item, needs=(*item.needs, gone)), "is being deleted")
+    changes = diff(item.wanted, live.resource)
+    if live.state.broken:
+        return _replace(draft, item, changes, recovers=True)
+    if live.state.in_progress:
+        if not changes:
+            return _await(draft, item, live, Until.READY)
+        settled = _await(draft, item, live, Until.SETTLED)
+        item = replace(item, needs=(*item.needs, settled))
+    if replaces(changes):
+        return _replace(draft, item, changes, recovers=False)
+    if changes:
+        return _update(draft, item, live, changes)
+    draft.unchanged.append(Unchanged(live.id, "matches its manifest", item.names))
+    return None
+
+
+def instant_text(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_instant(text: str | None) -> datetime | None:
+    """The instant that a tag holds, or None when it holds none that can be read."""
+    if not text:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _create(draft: Draft, item: Item[R], why: str) -> str:
+    return draft.add(
+        Create(
+            id=f"create:{item.wanted.id.key}",
+            reason=why,
+            needs=item.needs,
+            position=item.position,
+            names=item.names,
+            resource=item.for_creation(),
+        )
+    )
+
+
+def _replace(draft: Draft, item: Item[R], changes: tuple[Change, ...], *, recovers: bool) -> str:
+    state = item.live.state if item.live is not None else State.UNKNOWN
+    forced = ", ".join(change.field for change in changes if change.effect == "forces replacement")
+    return draft.add(
+        Replace(
+            id=f"replace:{item.wanted.id.key}",
+            reason=f"is {state}" if recovers else f"{forced} cannot change in place",
+            needs=item.needs,
+            position=item.position,
+            names=item.names,
+            resource=item.for_creation(),
+            changes=changes,
+            recovers=recovers,
+        )
+    )
+
+
+def _update(draft: Draft, item: Item[R], live: Live[R], changes: tuple[Change, ...]) -> str:
+    adopts = not draft.owns(live)
+    what = "exists without our tags" if adopts else "differs from its manifest"
+    return draft.add(
+        Update(
+            id=f"update:{item.wanted.id.key}",
+            reason=what,
+            needs=item.needs,
+            position=item.position,
+            names=item.names,
+            resource=_with_merged_tags(item.wanted, live.resource),
+            changes=changes,
+            fields=changed_fields(changes),
+            adopts=adopts,
+        )
+    )
+
+
+def _await(draft: Draft, item: Item[R], live: Live[R], until: Until) -> str:
+    return draft.add(
+        Await(
+            id=f"await:{live.id.key}",
+            reason=f"is {live.state}",
+            needs=item.needs,
+            position=item.position,
+            names=item.names,
+            resource_id=live.id,
+            until=until,
+            state=live.state,
+            resource=item.wanted if until is Until.READY else None,
+        )
+    )
+
+
+def _dated(draft: Draft, item: Item[R]) -> Item[R]:
+    """The item with its deadline as a tag, counted from now; a live one's own deadline wins."""
+    instant = item.lifetime.instant(draft.now) if item.lifetime is not None else None
+    if instant is None or isinstance(item.wanted, MarketplaceSubscription):
+        return item
+    tags = {**item.wanted.tags, TAG_EXPIRES: instant_text(instant)}
+    return replace(item, wanted=replace(item.wanted, tags=tags))
+
+
+def _with_merged_tags(wanted: R, live: Resource) -> R:
+    if isinstance(wanted, MarketplaceSubscription):
+        return wanted
+    return replace(wanted, tags=merged_tags(wanted.tags, tags_of(live)))
+
+
+def _remember_expiry(draft: Draft, item: Item[R], live: Live[R]) -> None:
+    have = parse_instant(tags_of(live.resource).get(TAG_EXPIRES))
+    if have is None:
+        return
+    draft.expiries.append(Expiry(live.id, have))
+    asked = item.lifetime.expires_at if item.lifetime is not None else None
+    if asked is not None and abs((asked - have).total_seconds()) >= 1:
+        draft.notices.append(
+            Problem(
+                DEADLINE_KEPT,
+                f"the {describe(live.id)} keeps its deadline {instant_text(have)}; "
+                f"the manifest asks for {instant_text(asked)}",
+                "destroy and apply again to give it a new deadline",
+                severity=Severity.WARNING,
+                position=item.position,
+                resource=live.id.arm_id,
+            )
+        )
