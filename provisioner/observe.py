@@ -141,11 +141,13 @@ async def constraints(cloud: CloudReader, plan: Plan, observed: Observed) -> Con
         for step in changed
         if isinstance(step, Subscribe) and step.plan is not None
     }
-    models, signed, rights, subscriptions, providers, usages, sizes, locks = await asyncio.gather(
+    facts = asyncio.gather(
         _ask({key_of(model): model for model in _models(changed)}, cloud.model, "model"),
         _ask({id: id for id in agreements}, cloud.agreement, "agreement"),
         _ask({scope: scope for scope in _scopes(plan, workspaces)}, cloud.permissions, "rights"),
         _ask({id: id for id in tenants}, cloud.subscription, "subscription"),
+    )
+    limits = asyncio.gather(
         _ask(
             {(id, name): (id, name) for id in tenants for name in PROVIDERS if changed},
             lambda pair: cloud.provider(*pair),
@@ -159,6 +161,8 @@ async def constraints(cloud: CloudReader, plan: Plan, observed: Observed) -> Con
             "locks",
         ),
     )
+    models, signed, rights, subscriptions = await facts
+    providers, usages, sizes, locks = await limits
     return Constraints(
         workspaces=_workspaces(observed),
         models=models,

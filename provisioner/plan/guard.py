@@ -30,7 +30,7 @@ def destructive(plan: Plan) -> tuple[Step, ...]:
 
 
 def guard(plan: Plan) -> tuple[Problem, ...]:
-    """Why an apply of this plan needs `--allow-destroy` or a person's yes; empty when it does not."""
+    """Why an apply of this plan needs `--allow-destroy` or a person's yes, if it does."""
     found = [
         Problem(
             DESTROYS_LIVE,

@@ -120,7 +120,7 @@ def _cleared(
     live: Live[OnlineEndpoint],
     deployments: Sequence[Live[OnlineDeployment]],
 ) -> tuple[str, ...]:
-    """An endpoint that is replaced takes its deployments with it: they go first, if all are ours."""
+    """A replaced endpoint takes its deployments with it: they go first, if all are ours."""
     for one in deployments:
         if not draft.owns(one):
             draft.refusals.append(
