@@ -30,7 +30,6 @@ ARM_MODELS = (
     "2023-04-01-preview",
     "2023-08-01-preview",
     "2024-01-01-preview",
-    "2024-10-01-preview",
     "2024-10-01",
 )
 ARM_REGISTRIES = ("2022-10-01-preview", *ARM_MODELS)
