@@ -47,6 +47,7 @@ from provisioner.emulator.scenario_yaml import (
     ScenarioError,
     decode,
 )
+from provisioner.emulator.vm_sizes import load_families
 
 __all__ = [
     "Behaviour",
@@ -152,6 +153,7 @@ class _Resolver:
         seen: set[str] = set()
         for subscription in self.document.subscriptions:
             self._once(seen, subscription, f"subscription {subscription.id}")
+            self._check_families(subscription)
             for group in subscription.resource_groups:
                 key = f"resource group {group.name} of subscription {subscription.id}"
                 self._once(seen, group, key)
@@ -160,6 +162,14 @@ class _Resolver:
         for principal in self.document.principals:
             self._once(seen, principal, f"principal {principal.name}")
             self._once(seen, principal, f"client id {principal.client_id}")
+
+    def _check_families(self, subscription: Subscription) -> None:
+        known = {name.replace(" ", ""): family.name for name, family in load_families().items()}
+        for row in subscription.quotas.values():
+            for family, quota in row.items():
+                if family.lower().replace(" ", "") not in known:
+                    names = ", ".join(sorted(known.values()))
+                    self._problem(quota, f"'{family}' is no VM family; known are {names}")
 
     def _once(self, seen: set[str], at: object, what: str) -> None:
         if what.lower() in seen:

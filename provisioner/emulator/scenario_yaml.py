@@ -262,7 +262,8 @@ def decode(cls: type[T], text: str, source: str, base: T | None = None) -> tuple
         problem = Problem(line, column, f"this is not YAML: {error.problem or error.context}")
         raise ScenarioError(source, (problem,)) from None
     except yaml.YAMLError as error:
-        raise ScenarioError(source, (Problem(1, 1, f"this is not YAML: {error}"),)) from None
+        reason = str(error).partition("\n")[0]
+        raise ScenarioError(source, (Problem(1, 1, f"this is not YAML: {reason}"),)) from None
     except RecursionError:
         raise ScenarioError(source, (Problem(1, 1, "nested too deeply"),)) from None
     except _BadError as bad:
