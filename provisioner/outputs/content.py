@@ -71,7 +71,8 @@ def dotenv(old: str | None, credentials: EndpointCredentials, prefix: str | None
         if name is None or (name not in wanted and name not in _names(prefix)):
             lines.append(line)
         elif name in wanted:
-            lines.append(f"{name}={quoted(wanted.pop(name))}")
+            begin = line[: found.start(1)] if found else ""  # "export ", as somebody wrote it
+            lines.append(f"{begin}{name}={quoted(wanted.pop(name))}")
         # else: a second line of the same name, which would win over the first: dropped
     if wanted:
         if lines and lines[-1].strip():

@@ -202,7 +202,8 @@ class LiveView(_Base):
         elif event.outcome is not Outcome.DONE and event.because:
             text.append(f": {clean(event.because)}", style=color)
         symbol = Text(mark if self._unicode else ascii_mark, style=color)
-        grid.add_row(symbol, text, Text(seconds(event.seconds), style="dim"))
+        took = "" if event.outcome is Outcome.SKIPPED else seconds(event.seconds)
+        grid.add_row(symbol, text, Text(took, style="dim"))
         self._console.print(grid)
 
     async def _paint(self) -> None:

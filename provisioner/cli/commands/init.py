@@ -1,0 +1,42 @@
+"""`provision init`: a starter manifest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from provisioner.cli import codes
+from provisioner.cli.options import screen_options
+from provisioner.errors import Problem, UsageError
+from provisioner.manifest.starter import starter
+
+
+@click.command()
+@click.argument("file", default="manifests/provision.yaml", metavar="[FILE]")
+@click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
+@screen_options
+def init(file: str, force: bool) -> None:
+    """Write a commented starter manifest to FILE (- for stdout).
+
+    FILE is manifests/provision.yaml when left out.
+    """
+    text = starter()
+    if file == "-":
+        click.echo(text, nl=False)
+        return
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # O_EXCL decides, not a look beforehand: nobody's file is lost in between.
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+    try:
+        with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise UsageError(
+            Problem(codes.FILE_EXISTS, f"{path} exists.", "name another file, or use --force")
+        ) from None
+    click.echo(f"Wrote {path}. Next:")
+    click.echo(f"  provision validate -f {path}")
+    click.echo(f"  provision apply --emulator -f {path}")
