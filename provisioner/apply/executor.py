@@ -1,0 +1,95 @@
+"""Runs a plan: independent steps at once, dependent ones in order, each with its own outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from provisioner.apply.context import Context, Settings, StepFailed
+from provisioner.apply.report import Report, Result
+from provisioner.apply.steps import perform
+from provisioner.apply.watch import Stopped
+from provisioner.clock import Clock
+from provisioner.cloud import Cloud
+from provisioner.errors.cloud import CloudError
+from provisioner.errors.decode import decode
+from provisioner.events import Emit, Outcome, StepFinished, StepStarted
+from provisioner.plan import Plan, Step
+
+RESUME = "it goes on in Azure; run the same command again to wait for it"
+
+
+async def execute(
+    plan: Plan,
+    cloud: Cloud,
+    clock: Clock,
+    emit: Emit,
+    settings: Settings | None = None,
+) -> Report:
+    """Carry out `plan`. A step that fails fails alone; what needs it is skipped.
+
+    Setting `settings.stop` lets no new step start and ends the waits of the running ones; requests
+    that are under way are finished. Raises nothing but what is a fault of this program.
+    """
+    context = Context(cloud, clock, emit, settings or Settings())
+    slots = asyncio.Semaphore(context.settings.parallelism)
+    finished: dict[str, asyncio.Future[Result]] = {}
+    loop = asyncio.get_running_loop()
+    for step in plan.steps:
+        finished[step.id] = loop.create_future()
+    stopper = asyncio.create_task(_stop_watching(context))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in plan.steps:
+                group.create_task(_run(context, step, finished, slots))
+    finally:
+        stopper.cancel()
+        await asyncio.gather(stopper, return_exceptions=True)
+        await context.watcher.close()
+    return Report(tuple(finished[step.id].result() for step in plan.steps), context.lives)
+
+
+async def _stop_watching(context: Context) -> None:
+    await context.settings.stop.wait()
+    context.watcher.stop()
+
+
+async def _run(
+    context: Context,
+    step: Step,
+    finished: Mapping[str, asyncio.Future[Result]],
+    slots: asyncio.Semaphore,
+) -> None:
+    before = [await finished[need] for need in step.needs if need in finished]
+    blocker = next((one for one in before if one.outcome is not Outcome.DONE), None)
+    if blocker is not None:
+        result = Result(step, Outcome.SKIPPED, because=f"{blocker.step.title}: {blocker.outcome}")
+    else:
+        async with slots:
+            result = await _perform(context, step)
+    context.emit(
+        StepFinished(
+            step.id, step.title, result.outcome, result.seconds, result.problem, result.because
+        )
+    )
+    finished[step.id].set_result(result)
+
+
+async def _perform(context: Context, step: Step) -> Result:
+    if context.settings.stop.is_set():
+        return Result(step, Outcome.SKIPPED, because="the run was interrupted before it started")
+    started = context.clock.monotonic()
+    context.emit(StepStarted(step.id, step.title))
+
+    def result(outcome: Outcome, **more: object) -> Result:
+        return Result(step, outcome, context.clock.monotonic() - started, **more)  # type: ignore[arg-type]
+
+    try:
+        await perform(context, step)
+    except Stopped:
+        return result(Outcome.INTERRUPTED, because=RESUME)
+    except StepFailed as error:
+        return result(Outcome.FAILED, problem=error.problem.at(step.position))
+    except CloudError as error:
+        return result(Outcome.FAILED, problem=decode(error.fault, position=step.position))
+    return result(Outcome.DONE)

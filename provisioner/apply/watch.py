@@ -1,0 +1,194 @@
+"""Waiting by watching: one list per tick wakes everybody who waits on that collection.
+
+A collection is a workspace's resources of one kind, or an endpoint's deployments. Success is what
+a list showed, never a 2xx; so a run that starts after a crash waits in exactly the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from provisioner.clock import Clock
+from provisioner.cloud import CloudReader
+from provisioner.errors.cloud import CloudError, Verdict
+from provisioner.resources import AnyLive, Kind, ResourceId, WorkspaceId
+
+Judge = Callable[[AnyLive | None], bool]
+"""Looks at what a list showed of one resource: True ends the wait; it may raise to fail it."""
+
+SHORTEST = 0.25
+LONGEST = 15.0
+GROWTH = 0.08
+"""Seconds between lists: a twelfth of how long the youngest waiter has waited, within bounds.
+
+So a wait of T seconds ends at most 8 % late and costs about 30 lists for T = 30 s, whether one
+resource is waited for or five hundred."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop; what was waited for goes on in Azure."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    id: ResourceId
+    judge: Judge
+    since: float
+    done: asyncio.Future[AnyLive | None]
+    seen: Callable[[AnyLive | None], None]
+
+
+@dataclass(slots=True)
+class Pace:
+    """What is known of how long operations of one kind take, in seconds.
+
+    The shortest one seen tells when it is worth to begin looking.
+    """
+
+    shortest: float | None = None
+
+    def learn(self, seconds: float) -> None:
+        if self.shortest is None or seconds < self.shortest:
+            self.shortest = seconds
+
+    def gap(self, age: float) -> float:
+        """Seconds until the next look at something that has been waited for `age` seconds."""
+        gap = min(max(age * GROWTH, SHORTEST), LONGEST)
+        if self.shortest is not None:
+            gap = max(gap, self.shortest * 0.9 - age)
+        return gap
+
+
+@dataclass(slots=True, eq=False)
+class _Collection:
+    list: Callable[[], Awaitable[Sequence[AnyLive]]]
+    clock: Clock
+    pace: Pace
+    waiters: set[_Waiter] = field(default_factory=set)
+    task: asyncio.Task[None] | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    failures: int = 0
+
+    def add(self, waiter: _Waiter) -> None:
+        self.waiters.add(waiter)
+        if self.task is None or self.task.done():
+            self.task = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            self.waiters = {one for one in self.waiters if not one.done.done()}
+            if not self.waiters:
+                return
+            await self.clock.sleep(self._delay())
+            await self._look()
+
+    def _delay(self) -> float:
+        now = self.clock.monotonic()
+        gap = min(self.pace.gap(now - one.since) for one in self.waiters)
+        return gap if not self.failures else max(gap, min(2.0**self.failures, 30.0))
+
+    async def _look(self) -> None:
+        try:
+            found = {live.id: live for live in await self.list()}
+        except CloudError as error:
+            self._fail(error)
+            return
+        self.failures = 0
+        now = self.clock.monotonic()
+        for waiter in [one for one in self.waiters if not one.done.done()]:
+            live = found.get(waiter.id)
+            waiter.seen(live)
+            try:
+                finished = waiter.judge(live)
+            except Exception as error:
+                waiter.done.set_exception(error)
+                continue
+            if finished:
+                self.pace.learn(now - waiter.since)
+                waiter.done.set_result(live)
+
+    def _fail(self, error: CloudError) -> None:
+        """A list that time will mend is asked again; any other error ends all waits."""
+        self.failures += 1
+        if error.verdict is Verdict.RETRY:
+            return
+        for waiter in self.waiters:
+            if not waiter.done.done():
+                waiter.done.set_exception(error)
+
+
+class Watcher:
+    """Hands out waits; one collection is listed by one task, however many wait."""
+
+    def __init__(self, cloud: CloudReader, clock: Clock) -> None:
+        self._cloud = cloud
+        self._clock = clock
+        self._collections: dict[tuple[Kind, WorkspaceId | ResourceId], _Collection] = {}
+        self._paces: dict[tuple[Kind, str], Pace] = {}
+        self._stopped = False
+
+    async def until(
+        self,
+        id: ResourceId,
+        judge: Judge,
+        *,
+        purpose: str,
+        seen: Callable[[AnyLive | None], None] = lambda _: None,
+    ) -> AnyLive | None:
+        """Wait until `judge` accepts what a list shows of `id`; gives what it showed.
+
+        `purpose` groups waits of like duration, e.g. "create". Raises Stopped, CloudError, or
+        what `judge` raises.
+        """
+        if self._stopped:
+            raise Stopped
+        future: asyncio.Future[AnyLive | None] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(id, judge, self._clock.monotonic(), future, seen)
+        collection = self._collection(id, purpose)
+        collection.add(waiter)
+        try:
+            return await future
+        finally:
+            collection.waiters.discard(waiter)
+
+    def stop(self) -> None:
+        """End every wait, present and future, with Stopped."""
+        self._stopped = True
+        for collection in self._collections.values():
+            for waiter in collection.waiters:
+                if not waiter.done.done():
+                    waiter.done.set_exception(Stopped())
+
+    async def close(self) -> None:
+        """End the watching tasks."""
+        tasks = [one.task for one in self._collections.values() if one.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _collection(self, id: ResourceId, purpose: str) -> _Collection:
+        owner: WorkspaceId | ResourceId = id.workspace
+        if id.kind is Kind.ONLINE_DEPLOYMENT:
+            owner = id.endpoint
+        pace = self._paces.setdefault((id.kind, purpose), Pace())
+        key = (id.kind, owner)
+        if key not in self._collections:
+            self._collections[key] = _Collection(self._lister(id.kind, owner), self._clock, pace)
+        return self._collections[key]
+
+    def _lister(
+        self, kind: Kind, owner: WorkspaceId | ResourceId
+    ) -> Callable[[], Awaitable[Sequence[AnyLive]]]:
+        if isinstance(owner, ResourceId):
+            return lambda: self._cloud.online_deployments(owner)
+        match kind:
+            case Kind.MARKETPLACE_SUBSCRIPTION:
+                return lambda: self._cloud.marketplace_subscriptions(owner)
+            case Kind.SERVERLESS_ENDPOINT:
+                return lambda: self._cloud.serverless_endpoints(owner)
+            case Kind.ONLINE_ENDPOINT:
+                return lambda: self._cloud.online_endpoints(owner)
+            case _:
+                raise ValueError(f"{kind} is not a collection")
