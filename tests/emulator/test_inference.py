@@ -422,6 +422,11 @@ async def test_a_managed_deployment_names_itself_and_is_not_limited() -> None:
     assert not [name for name in response.headers if name.startswith("x-ratelimit")]
 
 
+async def test_an_endpoint_without_a_deployment_that_has_traffic_is_404() -> None:
+    ask = Asker(replace(ONLINE, deployment="", state="Unavailable"))
+    assert (await ask("/score", {"input_data": "x"})).status_code == 404
+
+
 async def test_score_takes_azures_body_and_openais() -> None:
     ask = Asker(ONLINE)
     parameters = {"temperature": 0.6, "max_new_tokens": 8, "do_sample": True}

@@ -116,6 +116,8 @@ def _require_ready(served: ServedModel) -> None:
     if served.state.lower() in ("creating", "deleting", "reinstating", "unknown"):
         message = f"The endpoint is not ready: its state is {served.state}."
         raise ApiError(503, "ServiceUnavailable", message, headers={"retry-after": "1"})
+    if served.kind == "online" and not served.deployment:
+        raise ApiError(404, "NotFound", "The endpoint has no valid deployment with traffic.")
     message = f"The model behind this endpoint cannot answer: its state is {served.state}."
     raise ApiError(424, "FailedDependency", message)
 
