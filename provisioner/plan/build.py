@@ -142,7 +142,8 @@ def _viewer(observed: Observed) -> Callable[[WorkspaceId], WorkspaceSeen]:
 
 def _finish(draft: Draft, observed: Observed) -> Plan:
     owned = sum(
-        draft.owns(one) for view in observed.values() for one in (*view.serverless, *view.endpoints)
+        sum(map(draft.owns, view.serverless)) + sum(map(draft.owns, view.endpoints))
+        for view in observed.values()
     )
     return Plan(
         stack=draft.stack,

@@ -1,0 +1,162 @@
+"""The stages, in order.
+
+    manifests → desired → observe → plan → constraints → preflight      prepare()
+                                         apply → outputs                carry_out()
+
+Destroying and reaping are the same line with a smaller desired state. Nothing here writes to a
+screen or knows Azure: the cloud is an argument, and what happens is told as events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from provisioner import apply, outputs
+from provisioner import plan as planning
+from provisioner.clock import Clock
+from provisioner.cloud import Cloud, CloudReader, Observed
+from provisioner.desired import Desired, desired
+from provisioner.errors import ExitCode, Failed, Problem, Refused
+from provisioner.errors.cloud import CloudError
+from provisioner.errors.decode import decode
+from provisioner.events import Emit, StageFinished, StageStarted
+from provisioner.manifest import Manifests
+from provisioner.observe import constraints, observe
+from provisioner.plan import Plan
+from provisioner.preflight import Constraints, Findings, blocking, check
+from provisioner.publish import publish
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the person asked for besides the manifests."""
+
+    stack: str = "default"
+    accept_terms: bool = False
+    planning: planning.Options = field(default_factory=planning.Options)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with all that it rests on; `findings` says what is wrong with it."""
+
+    desired: Desired
+    observed: Observed
+    plan: Plan
+    constraints: Constraints
+    findings: Findings
+
+    def require_sound(self) -> None:
+        """Raises Refused when a finding forbids the apply."""
+        errors = blocking(self.findings)
+        if errors:
+            raise Refused(*errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was done, and what became of every sink."""
+
+    report: apply.Report
+    sinks: tuple[outputs.SinkResult, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*self.report.problems, *(one.problem for one in self.sinks if one.problem))
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The report's, unless all steps are done and a sink failed: that is a partial success."""
+        code = self.report.exit_code
+        failed = any(one.status is outputs.Status.FAILED for one in self.sinks)
+        return ExitCode.PARTIAL if failed and code is ExitCode.DONE else code
+
+
+async def prepare(
+    manifests: Manifests, cloud: CloudReader, wish: Wish, clock: Clock, emit: Emit
+) -> Prepared:
+    """What applying `manifests` would do, checked. Read rights suffice.
+
+    Raises InvalidManifest, or Failed when Azure cannot be read.
+    """
+    wanted = desired(manifests, stack=wish.stack, accept_terms=wish.accept_terms)
+    options = wish.planning
+    async with _stage("observe", clock, emit):
+        observed = await observe(cloud, wanted, whole=options.prune)
+    plan = planning.plan(wanted, observed, clock.now(), options)
+    return await _judge(plan, wanted, observed, cloud, clock, emit)
+
+
+async def prepare_destroy(
+    manifests: Manifests, cloud: CloudReader, wish: Wish, clock: Clock, emit: Emit
+) -> Prepared:
+    """What destroying what `manifests` name would do, checked."""
+    wanted = desired(manifests, stack=wish.stack, accept_terms=True)
+    async with _stage("observe", clock, emit):
+        observed = await observe(cloud, wanted)
+    plan = planning.destroy(wanted, observed, clock.now(), wish.planning)
+    return await _judge(plan, wanted, observed, cloud, clock, emit)
+
+
+async def _judge(
+    plan: Plan,
+    wanted: Desired,
+    observed: Observed,
+    cloud: CloudReader,
+    clock: Clock,
+    emit: Emit,
+) -> Prepared:
+    facts = Constraints()
+    async with _stage("preflight", clock, emit):
+        if not plan.empty:
+            facts = await constraints(cloud, plan, observed)
+            plan = planning.resolve(plan, facts.versions())
+        findings = check(plan, wanted, observed, facts)
+    return Prepared(wanted, observed, plan, facts, findings)
+
+
+async def carry_out(
+    prepared: Prepared,
+    cloud: Cloud,
+    clock: Clock,
+    emit: Emit,
+    settings: apply.Settings,
+    surroundings: outputs.Context | None,
+) -> Applied:
+    """Apply a prepared plan, then write the outputs of every deployment that is done.
+
+    `surroundings` None writes no outputs, as when destroying. Raises Refused before any write
+    when a finding forbids the plan.
+    """
+    prepared.require_sound()
+    report = apply.Report()
+    if not prepared.plan.empty:
+        async with _stage("apply", clock, emit, len(prepared.plan.steps)):
+            report = await apply.execute(prepared.plan, cloud, clock, emit, settings)
+    if surroundings is None or settings.stop.is_set():
+        return Applied(report)
+    async with _stage("outputs", clock, emit):
+        sinks = await publish(
+            prepared.desired, prepared.observed, report, cloud, surroundings, emit
+        )
+    return Applied(report, tuple(sinks))
+
+
+@asynccontextmanager
+async def _stage(
+    name: str, clock: Clock, emit: Emit, total: int | None = None
+) -> AsyncIterator[None]:
+    """Tell of a stage's begin and end; a service error that nobody expected is decoded here."""
+    emit(StageStarted(name, total))
+    started = clock.monotonic()
+    try:
+        yield
+    except CloudError as error:
+        raise Failed(decode(error.fault)) from error
+    finally:
+        emit(StageFinished(name, clock.monotonic() - started))

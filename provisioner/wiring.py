@@ -1,0 +1,80 @@
+"""The only importer of the edges: the Azure adapter and the emulator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner import azure
+from provisioner.clock import Clock, SystemClock
+from provisioner.cloud import Cloud
+from provisioner.emulator import control
+from provisioner.resources import Secret
+
+EMULATOR_FOLDER = Path(".provisioner")
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which Azure: the public cloud unless told otherwise.
+
+    `emulator` is the emulator of `folder`, which is started when it does not run.
+    """
+
+    emulator: bool = False
+    arm_endpoint: str | None = None
+    authority: str | None = None
+    ca_bundle: str | None = None
+    folder: Path = EMULATOR_FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A cloud, and how to speak of it: None for the public one.
+
+    `ca_bundle` is what clients of the model must trust besides the public authorities.
+    """
+
+    cloud: Cloud
+    clock: Clock
+    label: str | None = None
+    ca_bundle: Path | None = None
+
+
+@asynccontextmanager
+async def connect(which: Which) -> AsyncIterator[Connection]:
+    """Reach the chosen Azure. Raises Failed when it cannot be reached or refuses who we are."""
+    clock = SystemClock()
+    settings, label = await _settings(which)
+    async with azure.connect(settings, clock) as cloud:
+        yield Connection(cloud, clock, label, settings.ca_bundle)
+
+
+async def _settings(which: Which) -> tuple[azure.Settings, str | None]:
+    """How to reach the chosen Azure, and its label; starts the emulator where that was chosen."""
+    if which.emulator:
+        record = await control.start(which.folder)
+        settings = azure.Settings(
+            arm_endpoint=record.url,
+            authority=record.url,
+            ca_bundle=Path(record.ca_bundle),
+            emulator=True,
+            tenant_id=record.tenant_id,
+            client_id=record.client_id,
+            client_secret=Secret(record.client_secret),
+        )
+        return settings, f"emulator at {record.url}"
+    if which.arm_endpoint is None and which.authority is None:
+        return azure.Settings(ca_bundle=_path(which.ca_bundle)), None
+    settings = azure.Settings(
+        arm_endpoint=which.arm_endpoint or azure.PUBLIC_ARM,
+        authority=which.authority,
+        ca_bundle=_path(which.ca_bundle),
+    )
+    return settings, which.arm_endpoint
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
