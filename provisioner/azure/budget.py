@@ -1,0 +1,134 @@
+"""ARM's token buckets, kept on our side so that they are never overdrawn (AZURE.md §16).
+
+Per subscription, principal and kind: 250 reads refilled at 25 a second, 200 writes at 10, 200
+deletes at 10. Whoever wants a token waits in line; the service's own count, in
+`x-ms-ratelimit-remaining-subscription-*`, corrects ours downwards when somebody else spends too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from provisioner.azure.values import number
+from provisioner.clock import Clock
+
+READS: Final = "reads"
+WRITES: Final = "writes"
+DELETES: Final = "deletes"
+
+SIZES: Final[Mapping[str, tuple[float, float]]] = {
+    READS: (250.0, 25.0),
+    WRITES: (200.0, 10.0),
+    DELETES: (200.0, 10.0),
+}
+"""Tokens in a full bucket, and tokens a second."""
+
+_SUBSCRIPTION: Final = re.compile(r"/subscriptions/([^/?]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A token that was taken: for which bucket, as which one in order, and when."""
+
+    bucket: Bucket
+    order: int
+    at: float
+
+
+class Bucket:
+    """One token bucket. `take` serves in order of arrival."""
+
+    def __init__(self, capacity: float, rate: float, clock: Clock) -> None:
+        self.capacity = capacity
+        self.rate = rate
+        self._clock = clock
+        self._tokens = capacity
+        self._filled_at = clock.monotonic()
+        self._closed_until = 0.0
+        self._taken = 0
+        self._line = asyncio.Lock()  # asyncio's locks wake their waiters in order
+
+    async def take(self) -> Receipt:
+        """Wait for a token and take it. A waiter that is cancelled takes none."""
+        if self._line.locked() or self._wait() > 0:
+            async with self._line:
+                while (wait := self._wait()) > 0:
+                    await self._clock.sleep(wait)
+                return self._spend()
+        return self._spend()
+
+    def correct(self, remaining: float, receipt: Receipt) -> None:
+        """Lower the level to what the service's own count leaves.
+
+        The count was made somewhere between sending and now; what was sent after `receipt` is not
+        in it yet, what flowed in since is. It is a rounded-down number, hence the one on top.
+        """
+        now = self._refill()
+        later = self._taken - receipt.order
+        believed = remaining + 1 - later + (now - receipt.at) * self.rate
+        self._tokens = min(self._tokens, believed)
+
+    def close(self, seconds: float) -> None:
+        """Nothing leaves before `seconds` have passed: the service said 429."""
+        now = self._refill()
+        self._closed_until = max(self._closed_until, now + seconds)
+        self._tokens = min(self._tokens, 1.0)
+
+    def _refill(self) -> float:
+        now = self._clock.monotonic()
+        grown = self._tokens + (now - self._filled_at) * self.rate
+        self._tokens = min(self.capacity, grown)
+        self._filled_at = now
+        return now
+
+    def _wait(self) -> float:
+        """Seconds until there is a token to take; 0: now."""
+        now = self._refill()
+        if now < self._closed_until:
+            return self._closed_until - now
+        missing = 1.0 - self._tokens
+        # A thousandth of a token is rounding, not debt.
+        return missing / self.rate if missing > 0.001 else 0.0
+
+    def _spend(self) -> Receipt:
+        self._tokens -= 1.0
+        self._taken += 1
+        return Receipt(self, self._taken, self._clock.monotonic())
+
+
+class Budget:
+    """The buckets of one principal."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._buckets: dict[tuple[str, str], Bucket] = {}
+
+    def bucket(self, method: str, url: str) -> Bucket:
+        """The bucket that a request spends from; tenant-level calls share one per kind."""
+        kind = kind_of(method)
+        match = _SUBSCRIPTION.search(url)
+        key = (match.group(1).lower() if match else "", kind)
+        found = self._buckets.get(key)
+        if found is None:
+            found = self._buckets[key] = Bucket(*SIZES[kind], self._clock)
+        return found
+
+
+def kind_of(method: str) -> str:
+    """Which kind of bucket a method spends from; POST counts as a write."""
+    if method == "DELETE":
+        return DELETES
+    return READS if method in ("GET", "HEAD", "OPTIONS") else WRITES
+
+
+def remaining_in(method: str, headers: Mapping[str, str]) -> float | None:
+    """What the service says is left of the bucket that `method` spends from."""
+    kind = kind_of(method)
+    value = headers.get(f"x-ms-ratelimit-remaining-subscription-{kind}")
+    if value is None:
+        value = headers.get(f"x-ms-ratelimit-remaining-tenant-{kind}")
+    return number(value) if value is not None else None

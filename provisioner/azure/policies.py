@@ -1,0 +1,90 @@
+"""The pipeline's own policies: spend from the budget, and keep tokens at home."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import AsyncHTTPPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from provisioner.azure.budget import Budget, remaining_in
+from provisioner.azure.faults import fault_of, retry_after
+from provisioner.azure.retry import body_of
+from provisioner.clock import Clock
+from provisioner.errors.cloud import CloudError, ServiceFault
+
+
+class HomePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Refuses a request to any host but ARM's, before a token is put on it.
+
+    A nextLink, Location or operation URL is the service's word; one that points elsewhere would
+    carry our token there. Redirects are not followed at all: the pipeline has no redirect policy.
+    """
+
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self._home = _origin(base)
+
+    async def send(
+        self, request: PipelineRequest[HttpRequest]
+    ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
+        url = request.http_request.url
+        if not url.startswith(self._home) and _origin(url) != self._home:
+            raise foreign(url, self._home)
+        return await self.next.send(request)
+
+
+class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Takes a token before each attempt, and corrects the budget by what the answer says."""
+
+    def __init__(self, budget: Budget, clock: Clock) -> None:
+        super().__init__()
+        self._budget = budget
+        self._clock = clock
+
+    async def send(
+        self, request: PipelineRequest[HttpRequest]
+    ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
+        sent = request.http_request
+        bucket = self._budget.bucket(sent.method, sent.url)
+        receipt = await bucket.take()
+        response = await self.next.send(request)
+        answer = response.http_response
+        remaining = remaining_in(sent.method, answer.headers)
+        if remaining is not None:
+            bucket.correct(remaining, receipt)
+        if answer.status_code == 429 and _is_arms_own(answer, remaining):
+            bucket.close(retry_after(answer.headers, self._clock.now()) or 1.0)
+        return response
+
+
+def foreign(url: str, home: str) -> CloudError:
+    """The error for an address that is not ARM's."""
+    host = urlsplit(url).netloc
+    return CloudError(
+        ServiceFault(
+            status=200,
+            code="ForeignAddress",
+            message=f"The service points to another host, {host}, which is not asked: only "
+            f"{urlsplit(home).netloc} gets this tool's token.",
+        )
+    )
+
+
+def _is_arms_own(answer: AsyncHttpResponse, remaining: float | None) -> bool:
+    """ARM's bucket ran dry, as against a provider's own limit, which binds that request only."""
+    if remaining is not None and remaining <= 0:
+        return True
+    fault = fault_of(status=429, headers=answer.headers, body=body_of(answer))
+    return fault.code == "SubscriptionRequestsThrottled"
+
+
+def _origin(url: str) -> str:
+    """`https://host[:port]/`, lower-cased, default port left out."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    port = "" if parts.port in (None, 443) else f":{parts.port}"
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{parts.scheme.lower()}://{host}{port}/"

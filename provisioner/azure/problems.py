@@ -1,0 +1,54 @@
+"""What a person can meet before the first request: no credential, a wrong one, no way there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from provisioner.errors import Who, define
+
+NO_CREDENTIAL: Final = define(
+    "azure.no-credential",
+    "no Azure credential was found",
+    "None of the places where azure-identity looks for a credential (environment, workload "
+    "identity, managed identity, Azure CLI and others) gave one.",
+    Who.OPERATOR,
+)
+WRONG_CREDENTIAL: Final = define(
+    "azure.wrong-credential",
+    "Microsoft Entra refused the credential",
+    "A credential was found, but Entra gave no token for it: a wrong or expired secret, an unknown "
+    "application, or a federated token that does not match.",
+    Who.OPERATOR,
+)
+UNKNOWN_TENANT: Final = define(
+    "azure.unknown-tenant",
+    "Microsoft Entra does not know the tenant",
+    "The tenant id of the credential names no directory of this cloud.",
+    Who.OPERATOR,
+)
+CLOCK_SKEW: Final = define(
+    "azure.clock-skew",
+    "this machine's clock is wrong",
+    "Tokens and assertions carry times; one was refused because this machine's clock is ahead of "
+    "or behind the service's.",
+    Who.OPERATOR,
+)
+UNREACHABLE: Final = define(
+    "azure.unreachable",
+    "Azure cannot be reached",
+    "No connection to the login service or to Azure Resource Manager could be made.",
+    Who.OPERATOR,
+)
+UNTRUSTED: Final = define(
+    "azure.untrusted-certificate",
+    "the server's certificate is not trusted",
+    "TLS is always verified. The certificate that was shown is not signed by an authority that is "
+    "trusted here, or is for another host.",
+    Who.OPERATOR,
+)
+BAD_CA_BUNDLE: Final = define(
+    "azure.bad-ca-bundle",
+    "the CA bundle cannot be used",
+    "The file of certificate authorities does not exist, is not readable, or is not PEM.",
+    Who.OPERATOR,
+)
