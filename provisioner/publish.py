@@ -50,7 +50,7 @@ def published(desired: Desired) -> Iterator[Published]:
 
 
 def base_url(url: str) -> str:
-    """Where the model's API hangs: a managed endpoint's scoring URI ends in /score (AZURE.md §4)."""
+    """Where the model's API hangs; a managed endpoint's scoring URI ends in /score (AZURE.md §4)."""
     return url.removesuffix("/").removesuffix(SCORE)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
@@ -450,3 +450,18 @@ def describe(id: ResourceId | AgreementId) -> str:
     if id.parent is not None:
         return f"{id.kind.noun} {id.parent}/{id.name} in {id.workspace.name}"
     return f"{id.kind.noun} {id.name} in {id.workspace.name}"
+
+
+def instant_text(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_instant(text: str | None) -> datetime | None:
+    """The instant that a tag holds, or None when it holds none that can be read."""
+    if not text:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

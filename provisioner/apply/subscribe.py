@@ -16,7 +16,6 @@ from provisioner.errors import Problem, Severity, Who, define
 from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.events import Noticed, TermsAccepted
-from provisioner.plan.draft import instant_text
 from provisioner.plan.steps import Subscribe
 from provisioner.resources import (
     AgreementId,
@@ -24,6 +23,7 @@ from provisioner.resources import (
     MarketplacePlan,
     State,
     describe,
+    instant_text,
 )
 
 NO_CONSENT = define(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Generic
 
 from provisioner.desired import Lifetime
@@ -33,6 +33,8 @@ from provisioner.resources import (
     ResourceId,
     State,
     describe,
+    instant_text,
+    parse_instant,
     tags_of,
 )
 
@@ -169,21 +171,6 @@ def converge(draft: Draft, item: Item[R]) -> str | None:
         return _update(draft, item, live, changes)
     draft.unchanged.append(Unchanged(live.id, "matches its manifest", item.names))
     return None
-
-
-def instant_text(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_instant(text: str | None) -> datetime | None:
-    """The instant that a tag holds, or None when it holds none that can be read."""
-    if not text:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _create(draft: Draft, item: Item[R], why: str) -> str:

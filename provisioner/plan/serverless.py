@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from provisioner.cloud import WorkspaceSeen
 from provisioner.desired import Consent, WantedServerless
 from provisioner.errors import Problem, Severity, Who, define
-from provisioner.plan.draft import Draft, Item, claim, converge, instant_text
+from provisioner.plan.draft import Draft, Item, claim, converge
 from provisioner.plan.steps import Await, Because, Subscribe, Unchanged, Until
 from provisioner.resources import (
     TAG_TERMS,
@@ -24,6 +24,7 @@ from provisioner.resources import (
     State,
     WorkspaceId,
     describe,
+    instant_text,
 )
 
 SUSPENDED = define(
