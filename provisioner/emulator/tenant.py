@@ -1,394 +1,216 @@
-"""What a tenant is made of: the frozen values that a scenario file is decoded into.
-
-Each dataclass is one mapping of the file, its fields the keys in camelCase, its docstring the
-meaning; scenario.py reads the file. docs/emulator-scenarios.md is the reference.
-"""
+"""Everything one emulated tenant holds, wired together once."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import re
-import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import secrets
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from provisioner.emulator.faults import Fault
-from provisioner.emulator.rights import (
-    DenyAssignment,
-    Lock,
-    LockLevel,
-    RoleAssignment,
-    RoleDefinition,
-)
-from provisioner.emulator.scenario_yaml import Instant, Seconds, camel, duration
-from provisioner.emulator.throttle import Limits
+from provisioner.emulator.clock import EmulatedClock
+from provisioner.emulator.entra import Issuer
+from provisioner.emulator.errors import ArmError, JsonObject
+from provisioner.emulator.faults import FaultState
+from provisioner.emulator.inference.limits import RateLimits
+from provisioner.emulator.models import Model, load_models
+from provisioner.emulator.operations import Engine
+from provisioner.emulator.refusals import Refusal, arm_error
+from provisioner.emulator.rights import Lock, Permission, Rights, RoleAssignment, RoleDefinition
+from provisioner.emulator.scenario_types import Principal, Scenario, Subscription
+from provisioner.emulator.store import Operation, Resource, Store
+from provisioner.emulator.throttle import Throttle
+from provisioner.emulator.wire import Call
 
-SubscriptionState = Literal["Enabled", "Warned", "PastDue", "Disabled", "Deleted"]
-SpendingLimit = Literal["On", "Off", "CurrentPeriodOff"]
-ProvisioningState = Literal["Succeeded", "Creating", "Updating", "Deleting", "Failed"]
-IsolationMode = Literal["Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound"]
-Cause = Literal[
-    "EnterprisePurchasesDisabled",
-    "EnterpriseFreeOnly",
-    "OfferWithdrawn",
-    "BillingRegion",
-    "NoPaymentMethod",
-    "CspOptedOut",
-    "PrivateMarketplace",
-    "PrivateOffer",
-    "SpendingLimit",
-    "ServerlessOfferNotFound",
-]
-GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_REGION = re.compile(r"[a-z][a-z0-9]{2,}")
-OWN_IDS = uuid.UUID("6f0f4a4e-5c0c-4f0e-9a55-6b7c8f2d1e3a")
+LOG_LENGTH = 10_000  # requests that the log keeps
 
-
-def _check_guid(what: str, text: str) -> None:
-    if not GUID.fullmatch(text):
-        raise ValueError(f"{what} '{text}' is not a GUID")
-
-
-def _check_region(text: str) -> None:
-    if not _REGION.fullmatch(text):
-        raise ValueError(f"location '{text}' is not a region's short name such as eastus2")
+Renderer = Callable[[Resource, Call], JsonObject]
 
 
 @dataclass(frozen=True, slots=True)
-class LockSpec:
-    """A management lock on what it is written under."""
+class Logged:
+    """One line of the request log."""
 
-    name: str
-    level: LockLevel = "CanNotDelete"
-    notes: str = ""
+    at: float
+    method: str
+    path: str
+    api_version: str
+    operation: str
+    status: int
+    principal: str
 
-
-@dataclass(frozen=True, slots=True)
-class ManagedNetwork:
-    """The workspace's managed network; Inactive with an isolation mode is not provisioned yet."""
-
-    isolation_mode: IsolationMode = "Disabled"
-    status: Literal["Active", "Inactive"] = "Inactive"
-
-
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """A workspace that is there when the emulator starts."""
-
-    name: str
-    location: str
-    kind: Literal["Default", "Hub", "Project", "FeatureStore"] = "Default"
-    tags: Mapping[str, str] = field(default_factory=dict)
-    provisioning_state: ProvisioningState = "Succeeded"
-    public_network_access: Literal["Enabled", "Disabled"] = "Enabled"
-    managed_network: ManagedNetwork = ManagedNetwork()
-    locks: tuple[LockSpec, ...] = ()
-
-    def __post_init__(self) -> None:
-        _check_region(self.location)
+    def wire(self) -> JsonObject:
+        return {
+            "at": self.at,
+            "method": self.method,
+            "path": self.path,
+            "apiVersion": self.api_version,
+            "operation": self.operation,
+            "status": self.status,
+            "principal": self.principal,
+        }
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceGroup:
-    """A resource group with its workspaces."""
+class Tenant:
+    """The tenant: what the scenario gave, what was made since, and the engine that moves it."""
 
-    name: str
-    location: str
-    tags: Mapping[str, str] = field(default_factory=dict)
-    workspaces: tuple[Workspace, ...] = ()
-    locks: tuple[LockSpec, ...] = ()
+    def __init__(self, scenario: Scenario, store: Store, base_url: str) -> None:
+        self.scenario = scenario
+        self.store = store
+        self.base_url = base_url
+        self.renderers: dict[str, Renderer] = {}
+        self.seed: Callable[[Tenant], None] | None = None
+        self.clock = EmulatedClock(speed=scenario.clock.speed, start=scenario.clock.start)
+        saved = store.document("clock")
+        if "emulated" in saved:
+            self.clock.restore(saved)
+        else:
+            self.save_clock()
+        self.issuer = Issuer(store, scenario.tenant_id)
+        self.engine = Engine(store)
+        self.throttle = Throttle(scenario.behaviour.buckets)
+        self.faults = FaultState(scenario.faults)
+        self.models = load_models(scenario.models)
+        self.log: deque[Logged] = deque(maxlen=LOG_LENGTH)
+        self.counts: Counter[str] = Counter()
+        self.limits = RateLimits()
+        self._principals = {p.object_id.lower(): p for p in scenario.principals}
+        self._subscriptions = {s.id.lower(): s for s in scenario.subscriptions}
+        self._rights: Rights | None = None
 
-    def __post_init__(self) -> None:
-        _check_region(self.location)
+    # -- who and what ----------------------------------------------------------------------
 
+    def principal_by_object(self, object_id: str) -> Principal | None:
+        return self._principals.get(object_id.lower())
 
-@dataclass(frozen=True, slots=True)
-class FamilyQuota:
-    """Cores of one VM family in one region; written `used/limit` or just the limit."""
+    def principal_by_client(self, client_id: str) -> Principal | None:
+        return self.scenario.principal(client_id)
 
-    used: int
-    limit: int
+    def subscription(self, subscription_id: str) -> Subscription:
+        """A subscription of the scenario; raises ARM's 404."""
+        found = self._subscriptions.get(subscription_id.lower())
+        if found is None:
+            raise ArmError(
+                404,
+                "SubscriptionNotFound",
+                f"The subscription '{subscription_id}' could not be found.",
+            )
+        return found
 
-    def __post_init__(self) -> None:
-        if self.used < 0 or self.limit < 0:
-            raise ValueError("cores cannot be negative")
+    def group(self, subscription_id: str, name: str) -> Resource:
+        """A resource group; raises ARM's 404."""
+        found = self.store.get(f"/subscriptions/{subscription_id}/resourceGroups/{name}")
+        if found is None:
+            raise ArmError(
+                404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found."
+            )
+        return found
 
-    @classmethod
-    def from_text(cls, text: str) -> FamilyQuota:
-        """`24/192` is 24 of 192 cores used, `192` is none of them."""
-        found = re.fullmatch(r"(?:(\d{1,9})/)?(\d{1,9})", text)
-        if not found:
-            raise ValueError(f"'{text}' is not a number of cores; write used/limit, as in 0/192")
-        return cls(int(found[1] or 0), int(found[2]))
+    def model(self, registry: str, name: str) -> Model | None:
+        return self.models.get((registry.lower(), name.lower()))
 
+    def render(self, resource: Resource, call: Call) -> JsonObject:
+        """The resource as its kind shows it at the call's api-version."""
+        return self.renderers[resource.kind](resource, call)
 
-@dataclass(frozen=True, slots=True)
-class OfferRestriction:
-    """Why this subscription may not buy the models that the glob `model` names."""
-
-    cause: Cause
-    model: str = "*"
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """An Azure subscription; `quotas` is {region or "*": {VM family: cores}}."""
-
-    id: str
-    name: str
-    state: SubscriptionState = "Enabled"
-    quota_id: str = "PayAsYouGo_2014-09-01"
-    spending_limit: SpendingLimit = "Off"
-    billing_country: str = "US"
-    payment_method: bool = True
-    tags: Mapping[str, str] = field(default_factory=dict)
-    registered_providers: tuple[str, ...] = (
-        "Microsoft.MachineLearningServices",
-        "Microsoft.MarketplaceOrdering",
-        "Microsoft.SaaS",
-    )
-    resource_groups: tuple[ResourceGroup, ...] = ()
-    locks: tuple[LockSpec, ...] = ()
-    quotas: Mapping[str, Mapping[str, FamilyQuota]] = field(default_factory=dict)
-    offer_restrictions: tuple[OfferRestriction, ...] = ()
-    endpoint_limit: int = 100
-    deployment_limit: int = 500
-
-    def __post_init__(self) -> None:
-        _check_guid("subscription id", self.id)
-        if not re.fullmatch(r"[A-Z]{2}", self.billing_country):
-            raise ValueError("billingCountry is an ISO 3166 code of two capitals, such as US")
+    # -- rights ----------------------------------------------------------------------------
 
     @property
-    def free(self) -> bool:
-        """Free and trial subscriptions cannot buy models (MISSION.md, prerequisites)."""
-        plan = self.quota_id.lower()
-        return any(
-            word in plan for word in ("freetrial", "azurepass", "awstudent", "azureforstudents")
+    def rights(self) -> Rights:
+        """Assignments and definitions of the scenario together with those made since."""
+        if self._rights is None:
+            self._rights = self._build_rights()
+        return self._rights
+
+    def rights_changed(self) -> None:
+        self.store.touch("authorization")
+        self._rights = None
+
+    def locks(self) -> tuple[Lock, ...]:
+        made = self.store.document("locks")
+        removed = made.get("removed", [])
+        own = (Lock(**lock) for lock in made.get("created", {}).values())
+        kept = (lock for lock in self.scenario.locks if _lock_key(lock) not in removed)
+        return (*kept, *own)
+
+    def _build_rights(self) -> Rights:
+        document = self.store.document("authorization")
+        removed = set(document.get("removed", []))
+        given = [a for a in self.scenario.role_assignments if a.name not in removed]
+        made = [RoleAssignment(**a) for a in document.get("assignments", {}).values()]
+        definitions = {d.id.lower(): d for d in self.scenario.role_definitions}
+        for stored in document.get("definitions", {}).values():
+            role = _definition(stored)
+            definitions[role.id.lower()] = role
+        return Rights(
+            (*given, *made),
+            definitions,
+            self.scenario.deny_assignments,
+            self.scenario.behaviour.rbac_delay,
         )
 
-    def _locks(self) -> Iterator[Lock]:
-        root = f"/subscriptions/{self.id}"
-        yield from (Lock(each.name, each.level, root, each.notes) for each in self.locks)
-        for group in self.resource_groups:
-            scope = f"{root}/resourceGroups/{group.name}"
-            yield from (Lock(each.name, each.level, scope, each.notes) for each in group.locks)
-            for workspace in group.workspaces:
-                place = (
-                    f"{scope}/providers/Microsoft.MachineLearningServices/"
-                    f"workspaces/{workspace.name}"
-                )
-                for each in workspace.locks:
-                    yield Lock(each.name, each.level, place, each.notes)
+    # -- the rest --------------------------------------------------------------------------
+
+    def save_clock(self) -> None:
+        self.store.document("clock").update(self.clock.saved())
+        self.store.touch("clock")
+
+    def on_end(self, ended: Callable[[Tenant, Resource, Operation, float], None]) -> None:
+        """Have something done whenever an operation is over."""
+        self.engine.on_end.append(lambda r, operation, when: ended(self, r, operation, when))
+
+    def reset(self) -> None:
+        """Back to what the scenario says; what signs tokens stays, so nobody is signed out."""
+        signer = dict(self.store.document("entra"))
+        self.store.clear()
+        self.store.document("entra").update(signer)
+        self.store.touch("entra")
+        self.clock = EmulatedClock(speed=self.scenario.clock.speed, start=self.scenario.clock.start)
+        self.save_clock()
+        self.engine.forget()
+        self.throttle.reset()
+        self.limits = RateLimits()
+        self.faults = FaultState(self.scenario.faults)
+        self.log.clear()
+        self.counts.clear()
+        self._rights = None
+        if self.seed is not None:
+            self.seed(self)
+
+    def record(self, line: Logged) -> None:
+        self.log.append(line)
+        self.counts[f"{line.operation} {line.status}"] += 1
 
 
-@dataclass(frozen=True, slots=True)
-class FederatedCredential:
-    """A foreign token that is accepted in place of a secret (workload identity)."""
-
-    issuer: str
-    subject: str
-    audience: str = "api://AzureADTokenExchange"
+def _lock_key(lock: Lock) -> str:
+    return f"{lock.scope}/{lock.name}".lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who can sign in. Without `object_id` the client id stands for it."""
-
-    name: str
-    client_id: str
-    object_id: str = ""
-    secret: str | None = field(default=None, repr=False)
-    federated: tuple[FederatedCredential, ...] = ()
-    is_user: bool = False
-
-    def __post_init__(self) -> None:
-        _check_guid("client id", self.client_id)
-        if not self.object_id:
-            object.__setattr__(self, "object_id", str(uuid.uuid5(OWN_IDS, self.client_id)))
-        _check_guid("object id", self.object_id)
-
-
-@dataclass(frozen=True, slots=True)
-class LifecycleChange:
-    """Days from which the model is legacy, closed to new deployments, and gone."""
-
-    legacy: str | None = None
-    deprecation: str | None = None
-    retirement: str | None = None
+def _definition(stored: dict[str, Any]) -> RoleDefinition:
+    permissions = tuple(
+        Permission(
+            tuple(entry.get("actions", ())),
+            tuple(entry.get("notActions", ())),
+            tuple(entry.get("dataActions", ())),
+            tuple(entry.get("notDataActions", ())),
+        )
+        for entry in stored["permissions"]
+    )
+    return RoleDefinition(
+        stored["id"],
+        stored["name"],
+        permissions,
+        stored.get("description", ""),
+        tuple(stored.get("assignableScopes", ("/",))),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class OfferChange:
-    """The Marketplace plan of a model."""
-
-    publisher: str
-    offer: str
-    plan: str
+def new_key() -> str:
+    """A key in the length that Azure's have."""
+    return secrets.token_urlsafe(24)
 
 
-@dataclass(frozen=True, slots=True)
-class ServerlessChange:
-    """Where and how a model is had as a serverless API."""
-
-    regions: tuple[str, ...] | None = None
-    offer: OfferChange | None = None
-    lifecycle: LifecycleChange | None = None
-    tpm: int | None = None
-    rpm: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ManagedChange:
-    """What a managed deployment of a model runs on."""
-
-    instance_types: tuple[str, ...] | None = None
-    min_sku: str | None = None
-    shared: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOverride:
-    """Laid over the model's entry in data/models.yaml; an unknown name adds a model."""
-
-    registry: str
-    name: str
-    versions: tuple[str, ...] | None = None
-    task: str | None = None
-    context: int | None = None
-    lifecycle: LifecycleChange | None = None
-    serverless: ServerlessChange | None = None
-    managed: ManagedChange | None = None
-
-    @property
-    def changes(self) -> Mapping[str, Any]:
-        """The keys given, in the words of data/models.yaml."""
-        changes = _given(self)
-        del changes["registry"], changes["name"]
-        return changes
-
-
-def _given(value: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for each in dataclasses.fields(value):
-        inner = getattr(value, each.name)
-        if inner is None:
-            continue
-        found[camel(each.name)] = _given(inner) if dataclasses.is_dataclass(inner) else inner
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class OfferAvailability:
-    """In which billing countries the models that the glob names are sold (AZURE.md §16)."""
-
-    countries: tuple[str, ...]
-    model: str = "*"
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """How long something takes; written `2s`, or `{base: 10m, jitter: 5m}`."""
-
-    base: Seconds
-    jitter: Seconds = 0.0
-
-    @classmethod
-    def from_text(cls, text: str) -> Span:
-        """A span without jitter."""
-        return cls(duration(text))
-
-    def of(self, key: str) -> float:
-        """Seconds for one operation, between base and base + jitter, fixed by its key."""
-        if not self.jitter:
-            return self.base
-        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-        return self.base + self.jitter * (int.from_bytes(digest, "big") / 2**64)
-
-
-@dataclass(frozen=True, slots=True)
-class Durations:
-    """How long each kind of operation takes, on the emulated clock."""
-
-    subscription: Span = Span(0.5)
-    serverless_endpoint: Span = Span(1.0)
-    online_endpoint: Span = Span(1.0)
-    deployment: Span = Span(2.0)
-    scale: Span = Span(0.5)
-    update: Span = Span(0.5)
-    delete: Span = Span(0.5)
-    regenerate_keys: Span = Span(0.2)
-    provider_registration: Span = Span(0.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """How the service answers.
-
-    `latency` is real time a request; `stale_read` for how long a GET shows what was before a PUT;
-    `index_lag` how far the resource list lags behind; `name_hold` for how long a deleted
-    endpoint's name stays taken; `rbac_delay` until a new role works.
-    """
-
-    latency: Seconds = 0.0
-    retry_after: bool = True
-    stale_read: Seconds = 0.0
-    index_lag: Seconds = 0.0
-    name_hold: Seconds = 0.0
-    rbac_delay: Seconds = 0.0
-    token_lifetime: Seconds = 3600.0
-    throttling: bool = True
-    buckets: Limits = field(default_factory=Limits)
-    one_per_model: bool = True
-    page_size: int = 100
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.page_size <= 10_000:
-            raise ValueError("pageSize is between 1 and 10000")
-
-
-@dataclass(frozen=True, slots=True)
-class ClockSettings:
-    """The emulated clock: its speed, and the moment it starts at (None: now)."""
-
-    speed: float = 1.0
-    start: Instant | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.speed <= 1_000_000:
-            raise ValueError("speed is above 0 and at most 1000000")
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Everything the emulator starts from; the values are those of the file, resolved."""
-
-    tenant_id: str
-    subscriptions: tuple[Subscription, ...]
-    principals: tuple[Principal, ...]
-    role_definitions: tuple[RoleDefinition, ...] = ()
-    role_assignments: tuple[RoleAssignment, ...] = ()
-    deny_assignments: tuple[DenyAssignment, ...] = ()
-    models: tuple[ModelOverride, ...] = ()
-    offer_availability: tuple[OfferAvailability, ...] = ()
-    durations: Durations = field(default_factory=Durations)
-    behaviour: Behaviour = field(default_factory=Behaviour)
-    clock: ClockSettings = field(default_factory=ClockSettings)
-    faults: tuple[Fault, ...] = ()
-
-    def subscription(self, subscription_id: str) -> Subscription | None:
-        """A subscription by id, whatever the case."""
-        key = subscription_id.lower()
-        return next((each for each in self.subscriptions if each.id.lower() == key), None)
-
-    def principal(self, client_id: str) -> Principal | None:
-        """A principal by client id, whatever the case."""
-        key = client_id.lower()
-        return next((each for each in self.principals if each.client_id.lower() == key), None)
-
-    @property
-    def locks(self) -> tuple[Lock, ...]:
-        """All locks of the file with their scopes."""
-        return tuple(lock for each in self.subscriptions for lock in each._locks())
+def refuse(refusal: Refusal | None) -> None:
+    """Raise a policy's refusal in the envelope of whoever says it; None passes."""
+    if refusal is not None:
+        raise arm_error(refusal)

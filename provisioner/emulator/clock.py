@@ -1,0 +1,61 @@
+"""The emulator's own clock: it starts at real time, may run faster, and can be moved forward.
+
+Times are seconds since 1970 UTC (float). Tokens do not follow it: a client counts a token's
+life on its own clock, so moving this one must not log anybody out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+
+class EmulatedClock:
+    """A linear map of the wall clock. Only forward: deadlines that have passed stay passed."""
+
+    def __init__(
+        self,
+        *,
+        speed: float = 1.0,
+        start: float | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._wall = wall
+        self.speed = speed
+        self._anchor_wall = wall()
+        self._anchor = self._anchor_wall if start is None else start
+
+    def now(self) -> float:
+        return self._anchor + (self._wall() - self._anchor_wall) * self.speed
+
+    def advance(self, seconds: float) -> float:
+        """Move forward by `seconds`; raises ValueError when negative."""
+        if seconds < 0:
+            raise ValueError("The emulated clock only moves forward.")
+        self._anchor = self.now() + seconds
+        self._anchor_wall = self._wall()
+        return self._anchor
+
+    def move_to(self, when: float) -> float:
+        """Move to an instant; raises ValueError when it lies in the past."""
+        return self.advance(when - self.now())
+
+    def saved(self) -> dict[str, float]:
+        """What a restart needs to carry on where this clock stands."""
+        return {"wall": self._anchor_wall, "emulated": self._anchor}
+
+    def restore(self, saved: dict[str, float]) -> None:
+        self._anchor_wall = saved["wall"]
+        self._anchor = saved["emulated"]
+
+
+def iso(when: float) -> str:
+    """ARM's round-trip form: `2026-11-22T11:20:00.1234567+00:00` without the zone's colon lost."""
+    moment = datetime.fromtimestamp(when, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0+00:00"
+
+
+def iso_z(when: float) -> str:
+    """The form with `Z`, which MarketplaceOrdering and Authorization use."""
+    return iso(when).replace("+00:00", "Z")

@@ -1,0 +1,187 @@
+"""What the children of a workspace share: lookup, listing, envelopes, stale reads."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Mapping
+
+from provisioner.emulator import names
+from provisioner.emulator.clock import iso
+from provisioner.emulator.errors import ArmError, JsonObject, not_found
+from provisioner.emulator.store import Resource
+from provisioner.emulator.tenant import Tenant, refuse
+from provisioner.emulator.validation import Map, Obj
+from provisioner.emulator.wire import Call
+
+NAMESPACE = "Microsoft.MachineLearningServices"
+TYPES = {
+    "workspaces": f"{NAMESPACE}/workspaces",
+    "serverlessEndpoints": f"{NAMESPACE}/workspaces/serverlessEndpoints",
+    "marketplaceSubscriptions": f"{NAMESPACE}/workspaces/marketplaceSubscriptions",
+    "onlineEndpoints": f"{NAMESPACE}/workspaces/onlineEndpoints",
+    "deployments": f"{NAMESPACE}/workspaces/onlineEndpoints/deployments",
+}
+TAGS = Map("string")
+SKU = Obj(
+    {
+        "name": "string",
+        "tier": "string",
+        "size": "string",
+        "family": "string",
+        "capacity": "integer",
+    },
+    required=("name",),
+)
+PARTIAL_SKU = Obj(SKU.properties)
+IDENTITY = Obj({"type": "string", "userAssignedIdentities": Map("any")}, required=("type",))
+PARTIAL_IDENTITY = Obj(IDENTITY.properties)
+
+
+def workspace_of(call: Call) -> Resource:
+    """The workspace that a path names; raises ARM's 404."""
+    p = call.params
+    found = call.tenant.store.get(workspace_id(call))
+    if found is None:
+        raise not_found(TYPES["workspaces"], p["workspaceName"], p["resourceGroupName"])
+    return found
+
+
+def workspace_id(call: Call) -> str:
+    p = call.params
+    return (
+        f"/subscriptions/{p['subscriptionId']}/resourceGroups/{p['resourceGroupName']}"
+        f"/providers/{NAMESPACE}/workspaces/{p['workspaceName']}"
+    )
+
+
+def new_child(call: Call, parent: Resource, kind: str, name: str, body: JsonObject) -> Resource:
+    """A resource that is about to be created under a parent, in the parent's region."""
+    return Resource(
+        id=f"{parent.id}/{kind}/{name}",
+        kind=kind,
+        name=name,
+        parent=parent.key,
+        subscription=parent.subscription,
+        group=parent.group,
+        workspace=parent.workspace,
+        location=parent.location,
+        body=body,
+        state="Creating",
+        created=call.now,
+        created_by=call.caller.object_id,
+        changed=call.now,
+    )
+
+
+def child(call: Call, parent: Resource, kind: str, name: str) -> Resource:
+    """An existing child; raises ARM's 404."""
+    found = call.tenant.store.get(f"{parent.id}/{kind}/{name}")
+    if found is None:
+        where = TYPES[kind].removesuffix(f"/{kind}")
+        label = f"{where}/{parent.name}/{kind}"
+        if kind == "deployments":
+            label = f"{TYPES['workspaces']}/{parent.workspace}/onlineEndpoints/{parent.name}/{kind}"
+        raise not_found(label, name, parent.group)
+    return found
+
+
+def check_free(call: Call, parent: Resource, kind: names.Kind, name: str) -> None:
+    """Raise the provider's 400 for a name that is malformed, taken in the region or still held."""
+    refuse(names.pattern_refusal(kind, name))
+    region = parent.location
+    tenant = call.tenant
+    claims = [names.Claim(kind, region, name, r.id) for r in tenant.store.named(kind, region, name)]
+    held = tenant.store.document("held").get(f"{kind}/{region}/{name}".lower())
+    if held is not None:
+        claims.append(names.Claim(kind, region, name, held["id"], held["released"]))
+    wanted = names.Claim(kind, region, name, f"{parent.id}/{kind}/{name}")
+    refuse(names.taken_refusal(wanted, claims, call.now, tenant.scenario.behaviour.name_hold))
+
+
+def hold_name(tenant: Tenant, resource: Resource, when: float) -> None:
+    """Remember when a name was released, for as long as the scenario holds names."""
+    if tenant.scenario.behaviour.name_hold > 0:
+        key = f"{resource.kind}/{resource.location}/{resource.name}".lower()
+        tenant.store.document("held")[key] = {"id": resource.id, "released": when}
+        tenant.store.touch("held")
+
+
+def check_location(body: Mapping[str, object], parent: Resource) -> None:
+    """A tracked child lives in its workspace's region; ARM refuses anything else."""
+    asked = str(body.get("location", "")).lower().replace(" ", "")
+    if asked != parent.location:
+        raise ArmError(
+            400,
+            "LocationNotMatched"
+            if asked
+            else "LocationRequired",
+            f"The location '{body.get('location')}' differs from the workspace's location "
+            f"'{parent.location}'."
+            if asked
+            else "The location property is required for this definition.",
+        )
+
+
+def system_data(resource: Resource) -> JsonObject:
+    return {
+        "createdAt": iso(resource.created),
+        "createdBy": resource.created_by,
+        "createdByType": "Application",
+        "lastModifiedAt": iso(resource.changed),
+        "lastModifiedBy": resource.created_by,
+        "lastModifiedByType": "Application",
+    }
+
+
+def envelope(resource: Resource, properties: JsonObject, *, tracked: bool = True) -> JsonObject:
+    """The parts that every resource shows around its properties, in the recorded order."""
+    shown: JsonObject = {
+        "id": resource.id,
+        "name": resource.name,
+        "type": TYPES[resource.kind],
+        "properties": properties,
+        "systemData": system_data(resource),
+    }
+    if tracked:
+        body = resource.body
+        shown["tags"] = body.get("tags") or {}
+        shown["location"] = resource.location
+        for name in ("kind", "identity", "sku"):
+            if body.get(name) is not None:
+                shown[name] = body[name]
+    return shown
+
+
+def identity_shown(identity: JsonObject | None, call: Call, seed: str) -> JsonObject | None:
+    """A managed identity with the ids that the service fills in."""
+    if identity is None or "SystemAssigned" not in str(identity.get("type")):
+        return identity
+    return {
+        **identity,
+        "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, seed.lower())),
+        "tenantId": call.tenant.scenario.tenant_id,
+    }
+
+
+def remember_stale(call: Call, resource: Resource) -> None:
+    """Keep the definition before a change, to be shown for a while (AZURE.md §16)."""
+    seconds = call.tenant.scenario.behaviour.stale_read
+    if seconds > 0:
+        resource.stale = {
+            "until": call.now + seconds,
+            "body": copy.deepcopy(resource.body),
+            "state": resource.state,
+            "facts": copy.deepcopy(resource.facts),
+        }
+
+
+def as_read(resource: Resource, now: float) -> Resource:
+    """The resource as a GET sees it: the old definition while a stale read lasts."""
+    stale = resource.stale
+    if stale is None or now >= stale["until"]:
+        return resource
+    shown = copy.copy(resource)
+    shown.body, shown.state = stale["body"], stale["state"]
+    shown.facts = stale.get("facts", resource.facts)
+    return shown

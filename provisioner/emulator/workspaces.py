@@ -1,0 +1,203 @@
+"""Workspaces: those of the scenario, to read, to tag and to delete. Creating one is not emulated."""
+
+from __future__ import annotations
+
+import uuid
+
+from provisioner.emulator.clock import iso
+from provisioner.emulator.errors import ArmError, JsonObject
+from provisioner.emulator.mlresource import (
+    PARTIAL_IDENTITY,
+    PARTIAL_SKU,
+    TAGS,
+    TYPES,
+    as_read,
+    workspace_of,
+)
+from provisioner.emulator.operations import workspace_guid
+from provisioner.emulator.paging import ml_page
+from provisioner.emulator.scenario_types import ResourceGroup, Subscription, Workspace
+from provisioner.emulator.store import Resource
+from provisioner.emulator.tenant import Tenant
+from provisioner.emulator.validation import Obj, clean
+from provisioner.emulator.wire import Call, Reply
+
+_PATCH = Obj(
+    {
+        "tags": TAGS,
+        "identity": PARTIAL_IDENTITY,
+        "sku": PARTIAL_SKU,
+        "properties": Obj(
+            {
+                "description": "string",
+                "friendlyName": "string",
+                "publicNetworkAccess": "string",
+                "imageBuildCompute": "string",
+                "primaryUserAssignedIdentity": "string",
+            }
+        ),
+    }
+)
+
+
+def seed(tenant: Tenant) -> None:
+    """Put the scenario's resource groups and workspaces into a store that lacks them."""
+    now = tenant.clock.now()
+    seeded = tenant.store.document("seeded")
+    for subscription in tenant.scenario.subscriptions:
+        for group in subscription.resource_groups:
+            place = f"/subscriptions/{subscription.id}/resourceGroups/{group.name}"
+            if place.lower() not in seeded:
+                seeded[place.lower()] = True
+                tenant.store.put(_group(subscription, group, place, now))
+            for workspace in group.workspaces:
+                made = _workspace(subscription, group, workspace, now)
+                if made.key not in seeded:
+                    seeded[made.key] = True
+                    tenant.store.put(made)
+    tenant.store.touch("seeded")
+    tenant.store.flush()
+
+
+def _group(subscription: Subscription, group: ResourceGroup, place: str, now: float) -> Resource:
+    return Resource(
+        id=place,
+        kind="resourceGroups",
+        name=group.name,
+        parent=f"/subscriptions/{subscription.id}",
+        subscription=subscription.id.lower(),
+        group=group.name,
+        workspace="",
+        location=group.location,
+        body={"tags": dict(group.tags)},
+        state="Succeeded",
+        created=now,
+        created_by="scenario",
+        changed=now,
+    )
+
+
+def _workspace(
+    subscription: Subscription, group: ResourceGroup, workspace: Workspace, now: float
+) -> Resource:
+    place = f"/subscriptions/{subscription.id}/resourceGroups/{group.name}"
+    network = workspace.managed_network
+    return Resource(
+        id=f"{place}/providers/{TYPES['workspaces']}/{workspace.name}",
+        kind="workspaces",
+        name=workspace.name,
+        parent=place,
+        subscription=subscription.id.lower(),
+        group=group.name,
+        workspace=workspace.name,
+        location=workspace.location,
+        body={
+            "tags": dict(workspace.tags),
+            "kind": workspace.kind,
+            "identity": {"type": "SystemAssigned"},
+            "sku": {"name": "Basic", "tier": "Basic"},
+            "properties": {
+                "description": "",
+                "friendlyName": workspace.name,
+                "publicNetworkAccess": workspace.public_network_access,
+                "managedNetwork": {
+                    "isolationMode": network.isolation_mode,
+                    "status": {"status": network.status, "sparkReady": False},
+                },
+            },
+        },
+        state=workspace.provisioning_state,
+        created=now,
+        created_by="scenario",
+        changed=now,
+    )
+
+
+def render(resource: Resource, call: Call) -> JsonObject:
+    """A workspace with what the specification has and a little of what it lacks (AZURE.md §17)."""
+    guid = workspace_guid(resource)
+    host = call.base_url.removeprefix("https://")
+    group = resource.id.split("/providers/", 1)[0]
+    short = guid.replace("-", "")[:10]
+    own: JsonObject = resource.body["properties"]
+    properties: JsonObject = {
+        **own,
+        "workspaceId": guid,
+        "provisioningState": resource.state,
+        "creationTime": iso(resource.created),
+        "storageAccount": f"{group}/providers/Microsoft.Storage/storageAccounts/st{short}",
+        "keyVault": f"{group}/providers/Microsoft.Keyvault/vaults/kv{short}",
+        "applicationInsights": f"{group}/providers/Microsoft.insights/components/ai{short}",
+        "hbiWorkspace": False,
+        "tenantId": call.tenant.scenario.tenant_id,
+        "privateLinkCount": 0,
+        "discoveryUrl": f"{call.base_url}/discovery",
+        "mlFlowTrackingUri": f"azureml://{host}/mlflow/v1.0{resource.id}",
+        "v1LegacyMode": False,
+        "softDeleteEnabled": False,
+        "storageHnsEnabled": False,
+        "enableDataIsolation": resource.body["kind"] in ("Hub", "Project"),
+    }
+    if own["managedNetwork"]["isolationMode"] == "Disabled":
+        del properties["managedNetwork"]
+    identity = {
+        **resource.body["identity"],
+        "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{resource.key}/identity")),
+        "tenantId": call.tenant.scenario.tenant_id,
+    }
+    return {
+        "id": resource.id,
+        "name": resource.name,
+        "type": TYPES["workspaces"],
+        "location": resource.location,
+        "tags": resource.body["tags"],
+        "etag": f'"{guid[:8]}-{int(resource.changed):x}"',
+        "kind": resource.body["kind"],
+        "properties": properties,
+        "identity": identity,
+        "sku": resource.body["sku"],
+        "systemData": {
+            "createdAt": iso(resource.created),
+            "createdByType": "User",
+            "lastModifiedAt": iso(resource.changed),
+            "lastModifiedByType": "User",
+        },
+    }
+
+
+def get(call: Call) -> Reply:
+    return Reply(200, render(as_read(workspace_of(call), call.now), call))
+
+
+def list_in_group(call: Call) -> Reply:
+    p = call.params
+    group = call.tenant.group(p["subscriptionId"], p["resourceGroupName"])
+    return ml_page(call, call.tenant.store.children(group.key, "workspaces").values())
+
+
+def list_in_subscription(call: Call) -> Reply:
+    wanted = call.params["subscriptionId"].lower()
+    found = (w for w in call.tenant.store.of_kind("workspaces") if w.subscription == wanted)
+    return ml_page(call, found)
+
+
+def patch(call: Call) -> Reply:
+    """Tags and a few settings; answered at once, as the specification allows."""
+    resource = workspace_of(call)
+    body = clean(call.json_object(), _PATCH)
+    if body.get("tags") is not None:
+        resource.body["tags"] = body["tags"]
+    for name, value in (body.get("properties") or {}).items():
+        resource.body["properties"][name] = value
+    resource.changed = call.now
+    call.tenant.store.put(resource)
+    return Reply(200, render(resource, call))
+
+
+def put(call: Call) -> Reply:
+    raise ArmError(
+        501,
+        "NotImplemented",
+        "The emulator does not create workspaces: name them in the scenario file. It emulates "
+        "reading and tagging them.",
+    )
