@@ -63,9 +63,7 @@ KIND: Final = _code("kind", "unknown kind", "A document is a Workspace or a Mode
 UNKNOWN_KEY: Final = _code(
     "unknown-key", "unknown key", "The key has no meaning here; it is misspelt or misplaced."
 )
-MISSING_KEY: Final = _code(
-    "missing-key", "key missing", "A key that the schema requires is absent."
-)
+MISSING_KEY: Final = _code("missing-key", "key missing", "A key that is required is absent.")
 TYPE: Final = _code(
     "type", "value of the wrong type", "The value is not of the type that the key takes."
 )

@@ -85,7 +85,7 @@ class _Explainer:
         value: Any = self.value
         for index, part in enumerate(loc):
             inner = _step(value, part)
-            if inner is _ABSENT and (part == "[key]" or index < len(loc) - 1 or part in _TAGS):
+            if part == "[key]" or (part in _TAGS and loc[index - 1] == "workspace"):
                 continue
             path.append(part)
             value = inner

@@ -46,14 +46,14 @@ def _finish(texts: Sequence[Source], problems: list[Problem]) -> Manifests:
         problems.extend(_capped(found, source))
     if not (workspaces or deployments or problems):
         problems.append(_nothing(texts))
-    result = check(workspaces, deployments, problems, incomplete=incomplete)
+    problems.extend(check(workspaces, deployments, incomplete=incomplete))
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise InvalidManifest.of(_sorted(problems))
     return Manifests(
         tuple(workspaces),
         tuple(deployments),
         tuple(source.file for source in texts),
-        tuple(result),
+        tuple(_sorted(problems)),
     )
 
 

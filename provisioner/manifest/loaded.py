@@ -26,10 +26,10 @@ class Mark(NamedTuple):
     column: int
     key_line: int
     key_column: int
-    children: Marks | None
+    children: dict[str, Mark] | list[Mark] | None
 
 
-Marks: TypeAlias = "dict[str, Mark] | list[Mark]"
+Marks: TypeAlias = dict[str, Mark] | list[Mark]
 
 
 class Source:
@@ -85,9 +85,12 @@ class Place:
 
 def _child(children: Marks | None, part: str | int) -> Mark | None:
     if isinstance(children, dict):
-        return children.get(str(part)) or children.get(to_camel(str(part)))
+        key = str(part)
+        found: Mark | None = children.get(key)
+        return found if found is not None else children.get(to_camel(key))
     if isinstance(children, list) and isinstance(part, int) and 0 <= part < len(children):
-        return children[part]
+        item: Mark = children[part]
+        return item
     return None
 
 

@@ -20,8 +20,9 @@ from yaml import events as ev
 from provisioner.errors import Position, Problem
 from provisioner.manifest import codes
 from provisioner.manifest.loaded import Mark, Marks, Place, Source
+from provisioner.manifest.syntax import explain_yaml
 
-Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 
 MAX_DEPTH: Final = 40
 MAX_VALUES: Final = 50_000
@@ -61,7 +62,7 @@ class Raw:
     place: Place
 
 
-class _Abandoned(Exception):
+class _AbandonedError(Exception):
     """The rest of the document makes no sense; carries the problem."""
 
     def __init__(self, problem: Problem) -> None:
@@ -113,7 +114,7 @@ class _Builder:
         return self.source.position(mark.line + self.base + 1, mark.column + 1)
 
     def documents(self, text: str) -> Iterator[Raw]:
-        """The documents of `text`. Raises _Abandoned or yaml.YAMLError."""
+        """The documents of `text`. Raises _AbandonedError or yaml.YAMLError."""
         parser = _Loader(text)
         try:
             while True:
@@ -153,7 +154,7 @@ class _Builder:
     def _add(self, mark: Any, more: int = 1) -> None:
         self.count += more
         if self.count > MAX_VALUES:
-            raise _Abandoned(
+            raise _AbandonedError(
                 Problem(
                     codes.TOO_COMPLEX,
                     f"the document has more than {MAX_VALUES:,} values",
@@ -219,7 +220,7 @@ class _Builder:
             self._tag(event, mark)
         top = self.stack[-1] if self.stack else None
         if top is not None and isinstance(top.value, dict) and top.key is None:
-            raise _Abandoned(
+            raise _AbandonedError(
                 Problem(
                     codes.UNSUPPORTED,
                     "a mapping's key is itself a mapping or a sequence",
@@ -228,7 +229,7 @@ class _Builder:
                 )
             )
         if len(self.stack) >= MAX_DEPTH:
-            raise _Abandoned(
+            raise _AbandonedError(
                 Problem(
                     codes.TOO_COMPLEX,
                     f"the document nests deeper than {MAX_DEPTH} levels",
@@ -261,13 +262,13 @@ class _Builder:
                 what = f"the anchor &{event.anchor[:60]} contains itself"
             if as_key:
                 what = f"the alias *{event.anchor[:60]} is used as a key"
-            raise _Abandoned(
+            raise _AbandonedError(
                 Problem(codes.UNSUPPORTED, what, "write the value out", position=self.at(mark))
             )
         value, marks, size = known
         self.aliased += size
         if self.aliased > MAX_ALIASED:
-            raise _Abandoned(
+            raise _AbandonedError(
                 Problem(
                     codes.TOO_COMPLEX,
                     f"the aliases of this file multiply to more than {MAX_ALIASED:,} values",
@@ -333,15 +334,13 @@ def _next_start(lines: list[str], after: int) -> int | None:
 
 def parse(source: Source, problems: list[Problem]) -> list[Raw]:
     """The documents of a source that can be read; what is wrong is added to `problems`."""
-    from provisioner.manifest.syntax import explain_yaml  # noqa: PLC0415 - only when needed
-
     builder = _Builder(source, problems.append)
     documents: list[Raw] = []
     text, before = source.text, len(problems)
     while True:
         try:
             documents.extend(builder.documents(text))
-        except _Abandoned as stop:
+        except _AbandonedError as stop:
             problems.append(stop.problem)
         except yaml.YAMLError as error:
             problem, line = explain_yaml(error, source, builder.base)

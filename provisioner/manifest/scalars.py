@@ -26,9 +26,12 @@ ONLINE_NAME: Final = r"^[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]$"  # AZURE.md §4
 INSTANCE_TYPE: Final = r"^Standard_[A-Za-z0-9_-]{1,60}$"
 
 
-def fault(what: str, hint: str, kind: str = "value") -> PydanticCustomError:
-    """A validation error with a hint of its own; `kind` picks the error code in `explain`."""
-    return PydanticCustomError(kind, "{what}", {"what": what, "hint": hint})  # type: ignore[arg-type]
+def fault(what: str, hint: str, kind: str = "value", *, key: str = "") -> PydanticCustomError:
+    """A validation error with a hint of its own.
+
+    `kind` picks the error code in `explain`; `key` is the key of a mapping that is to blame.
+    """
+    return PydanticCustomError(kind, "{what}", {"what": what, "hint": hint, "key": key})
 
 
 def seconds(value: object) -> float:
@@ -99,15 +102,26 @@ def inside(path: str) -> str:
 
 
 def matching(pattern: str, rule: str, kind: str = "name") -> AfterValidator:
-    """Checks text against `pattern` and explains it with `rule`, a phrase after "must have"."""
+    """Checks text against `pattern` and explains it with `rule`, a phrase after "it takes"."""
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
         if not compiled.fullmatch(value):
-            raise fault(f'"{value[:80]}" does not fit', rule, kind)
+            hint = rule if kind == "name" else f"it takes {rule}"
+            raise fault(f'"{value[:80]}" does not fit', hint, kind)
         return value
 
     return AfterValidator(check)
+
+
+def label_key(key: str) -> str:
+    """A label's key, which becomes the name of an Azure tag."""
+    if not key or len(key) > 128 or set(key) & set("<>%&\\?/"):
+        hint = "1 to 128 characters, none of them < > % & \\ ? /"
+        raise fault(f'"{key[:60]}" cannot be the name of a tag', hint)
+    if key.lower().startswith("provisioner-"):
+        raise fault(f'the label "{key}" is reserved for this tool', "choose another name")
+    return key
 
 
 NAME_RULE: Final = "lower-case letters, digits and hyphens, 63 at most, no hyphen at either end"
@@ -124,6 +138,15 @@ Instant = Annotated[
     BeforeValidator(instant),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
+NAME_RULES: Final = {
+    "serverless endpoint": (re.compile(SERVERLESS_NAME), SERVERLESS_RULE),
+    "online endpoint": (re.compile(ONLINE_NAME), ONLINE_RULE),
+    "deployment": (re.compile(ONLINE_NAME), ONLINE_RULE),
+}
+"""Pattern and rule of each name in Azure (AZURE.md §2, §4)."""
+
+LabelKey = Annotated[str, AfterValidator(label_key)]
+LabelValue = Annotated[str, Field(max_length=256)]
 OutputPath = Annotated[str, AfterValidator(inside)]
 Name = Annotated[str, matching(NAME, NAME_RULE), Field(json_schema_extra={"pattern": NAME})]
 Guid = Annotated[

@@ -25,6 +25,8 @@ from pydantic_core import PydanticCustomError
 from provisioner.manifest.scalars import (
     Guid,
     Instant,
+    LabelKey,
+    LabelValue,
     Name,
     OnlineName,
     OutputPath,
@@ -32,6 +34,7 @@ from provisioner.manifest.scalars import (
     Seconds,
     ServerlessName,
     WorkspaceName,
+    fault,
 )
 
 API_VERSION: Final = "provisioner.azureml/v1"
@@ -94,10 +97,13 @@ class Metadata(Document):
         " endpointName, and the name of a managed deployment.",
         examples=["llama-33-70b"],
     )
-    labels: dict[str, str] = Field(
-        {}, description="Chosen by `-l key=value`.", examples=[{"team": "search"}]
+    labels: dict[LabelKey, LabelValue] = Field(
+        default={},
+        max_length=40,
+        description="Chosen by `-l key=value`, and put on the Azure resources as tags.",
+        examples=[{"team": "search"}],
     )
-    annotations: dict[str, str] = Field({}, description="Notes for people and other tools.")
+    annotations: dict[str, str] = Field(default={}, description="Notes for people and other tools.")
 
 
 class WorkspaceSpec(Document):
@@ -111,7 +117,7 @@ class WorkspaceSpec(Document):
         description="The resource group of the workspace.", examples=["rg-ml-prod"]
     )
     workspace_name: WorkspaceName | None = Field(
-        None,
+        default=None,
         description="The workspace's name in Azure; metadata.name when left out.",
         examples=["mlw-prod"],
     )
@@ -155,26 +161,30 @@ class Serverless(Document):
     """A serverless API endpoint (models as a service): pays for tokens."""
 
     endpoint_name: ServerlessName | None = Field(
-        None,
+        default=None,
         description="The endpoint's name, part of its URL and unique in the Azure region;"
         " metadata.name when left out.",
         examples=["llama-33-70b"],
     )
     content_safety: Literal["enabled", "disabled"] = Field(
-        "enabled", description="Azure AI Content Safety on prompts and completions."
+        default="enabled", description="Azure AI Content Safety on prompts and completions."
     )
     auth_mode: Literal["key"] = Field(
-        "key", description="How callers prove who they are; the stable API has keys only."
+        default="key", description="How callers prove who they are; the stable API has keys only."
     )
 
 
 class DataCollection(Document):
     """Inference data collection (preview) of a managed deployment."""
 
-    inputs: bool = Field(True, description="Collect the model's inputs.")
-    outputs: bool = Field(True, description="Collect the model's outputs.")
+    inputs: bool = Field(default=True, description="Collect the model's inputs.")
+    outputs: bool = Field(default=True, description="Collect the model's outputs.")
     sampling_rate: float = Field(
-        1.0, ge=0, le=1, description="Share of the calls that is collected, 0 to 1.", examples=[0.1]
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of the calls that is collected, 0 to 1.",
+        examples=[0.1],
     )
 
 
@@ -182,36 +192,34 @@ class Rollout(Document):
     """How a deployment is replaced when its model or instance type changes."""
 
     strategy: Literal["recreate", "blueGreen"] = Field(
-        "recreate",
+        default="recreate",
         description="`recreate` deletes, then creates; `blueGreen` creates the new deployment"
         " beside the old one and moves traffic in steps.",
     )
     steps: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], _TUPLE] = Field(
-        (10, 50, 100),
+        default=(10, 50, 100),
         min_length=1,
         max_length=20,
         description="Percent of the traffic that the new deployment has after each step; rising,"
         " 100 last.",
     )
     bake: Seconds = Field(
-        300.0,
+        default=300.0,
         description="How long each step is watched before the next.",
         examples=["5m"],
         json_schema_extra={"default": "5m"},
     )
-    probe: bool = Field(False, description="Call the new deployment before it gets traffic.")
+    probe: bool = Field(
+        default=False, description="Call the new deployment before it gets traffic."
+    )
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
         if list(self.steps) != sorted(set(self.steps)) or self.steps[-1] != 100:
-            raise PydanticCustomError(
-                "value",
-                "{what}",
-                {
-                    "what": "the steps of a rollout must rise and end at 100",
-                    "hint": "write them like [10, 50, 100]",
-                    "key": "steps",
-                },
+            raise fault(
+                "the steps of a rollout must rise and end at 100",
+                "write them like [10, 50, 100]",
+                key="steps",
             )
         return self
 
@@ -220,13 +228,13 @@ class RequestSettings(Document):
     """Limits of one deployment's scoring requests."""
 
     request_timeout: Seconds | None = Field(
-        None, description="How long one call may take.", examples=["90s"]
+        default=None, description="How long one call may take.", examples=["90s"]
     )
     max_concurrent_requests_per_instance: int | None = Field(
-        None, ge=1, description="Calls that one instance takes at a time."
+        default=None, ge=1, description="Calls that one instance takes at a time."
     )
     max_queue_wait: Seconds | None = Field(
-        None, description="How long a call may wait in the queue.", examples=["500ms"]
+        default=None, description="How long a call may wait in the queue.", examples=["500ms"]
     )
 
 
@@ -234,39 +242,37 @@ class Probe(Document):
     """When a container counts as alive or ready."""
 
     initial_delay: Seconds | None = Field(
-        None, description="Wait before the first probe.", examples=["10m"]
+        default=None, description="Wait before the first probe.", examples=["10m"]
     )
-    period: Seconds | None = Field(None, description="Time from probe to probe.", examples=["10s"])
-    timeout: Seconds | None = Field(None, description="How long one probe may take.")
+    period: Seconds | None = Field(
+        default=None, description="Time from probe to probe.", examples=["10s"]
+    )
+    timeout: Seconds | None = Field(default=None, description="How long one probe may take.")
     success_threshold: int | None = Field(
-        None, ge=1, description="Successes in a row that make it healthy."
+        default=None, ge=1, description="Successes in a row that make it healthy."
     )
     failure_threshold: int | None = Field(
-        None, ge=1, description="Failures in a row that make it unhealthy."
+        default=None, ge=1, description="Failures in a row that make it unhealthy."
     )
 
 
 class Identity(Document):
-    """The managed identity of the online endpoint."""
+    """The managed identity of the online endpoint, in Azure's own words."""
 
-    type: Literal["systemAssigned", "userAssigned"] = Field(
-        "systemAssigned", description="Azure makes the identity, or you name your own."
+    type: Literal["SystemAssigned", "UserAssigned"] = Field(
+        default="SystemAssigned", description="Azure makes the identity, or you name your own."
     )
-    user_assigned_identities: Annotated[tuple[Text, ...], _TUPLE] = Field(
-        (), description="ARM ids of your identities, for type userAssigned."
+    user_assigned: Annotated[tuple[Text, ...], _TUPLE] = Field(
+        default=(), description="ARM ids of your identities, for type UserAssigned."
     )
 
     @model_validator(mode="after")
     def _named(self) -> Self:
-        if (self.type == "userAssigned") != bool(self.user_assigned_identities):
-            raise PydanticCustomError(
-                "value",
-                "{what}",
-                {
-                    "what": "userAssignedIdentities belongs to type userAssigned, and it to them",
-                    "hint": "give both or neither",
-                    "key": "userAssignedIdentities",
-                },
+        if (self.type == "UserAssigned") != bool(self.user_assigned):
+            raise fault(
+                "userAssigned and type UserAssigned belong together",
+                "give both or neither",
+                key="userAssigned",
             )
         return self
 
@@ -275,45 +281,49 @@ class ManagedCompute(Document):
     """A managed online deployment: pays for VM instances, from the subscription's quota."""
 
     endpoint_name: OnlineName | None = Field(
-        None,
+        default=None,
         description="The online endpoint, which several deployments may share;"
         " metadata.name when left out.",
         examples=["llama-8b"],
     )
     instance_type: Text = Field(description="The VM size.", examples=["Standard_NC24ads_A100_v4"])
-    instance_count: int = Field(1, ge=1, le=50, description="How many instances.")
+    instance_count: int = Field(default=1, ge=1, le=50, description="How many instances.")
     traffic: Percent | None = Field(
-        None,
+        default=None,
         description="Percent of the endpoint's traffic. The deployments of one endpoint add up to"
         " 100 or 0; a deployment that is alone on its endpoint has 100 when left out.",
     )
     shared_quota: bool = Field(
-        False,
+        default=False,
         description="Use Azure's shared quota, and acknowledge that Azure deletes the endpoint"
         " after 168 hours.",
     )
     content_safety: Literal["disabled"] = Field(
-        "disabled", description="ARM cannot express anything else for managed compute."
+        default="disabled", description="ARM cannot express anything else for managed compute."
     )
     description: Annotated[str, Field(max_length=5000)] | None = Field(
-        None, description="Description of the online endpoint."
+        default=None, description="Description of the online endpoint."
     )
     data_collection: DataCollection | None = Field(
-        None, description="Inference data collection (preview); off when left out."
+        default=None, description="Inference data collection (preview); off when left out."
     )
     rollout: Annotated[Rollout, _EMPTY] = Field(
-        Rollout(), description="How a change of model or instance type is rolled out."
+        default=Rollout(), description="How a change of model or instance type is rolled out."
     )
     environment_variables: dict[str, str] | None = Field(
-        None, description="Environment of the model's container; values are text."
+        default=None, description="Environment of the model's container; values are text."
     )
     request_settings: RequestSettings | None = Field(
-        None, description="Time limits and concurrency of calls."
+        default=None, description="Time limits and concurrency of calls."
     )
-    liveness_probe: Probe | None = Field(None, description="When the container is restarted.")
-    readiness_probe: Probe | None = Field(None, description="When the container gets traffic.")
+    liveness_probe: Probe | None = Field(
+        default=None, description="When the container is restarted."
+    )
+    readiness_probe: Probe | None = Field(
+        default=None, description="When the container gets traffic."
+    )
     identity: Identity | None = Field(
-        None, description="The endpoint's identity; systemAssigned when left out."
+        default=None, description="The endpoint's identity; systemAssigned when left out."
     )
 
 
@@ -322,33 +332,33 @@ class Target(Document):
 
     choices: ClassVar = (Choice(("serverless", "managedCompute"), required=True),)
     serverless: Annotated[Serverless, _EMPTY] | None = Field(
-        None, description="A serverless API endpoint."
+        default=None, description="A serverless API endpoint."
     )
-    managed_compute: ManagedCompute | None = Field(None, description="A managed online deployment.")
+    managed_compute: ManagedCompute | None = Field(
+        default=None, description="A managed online deployment."
+    )
 
 
 class Marketplace(Document):
     """Consent to the terms of the model's Azure Marketplace offer."""
 
     accept_terms: bool = Field(
-        False,
+        default=False,
         description="You accept the offer's terms and price; without it (or `--accept-terms`) a"
         " plan that must sign refuses to apply.",
     )
-    publisher: Text | None = Field(None, description="The offer's publisher, where not known.")
-    offer: Text | None = Field(None, description="The offer, where not known.")
-    plan: Text | None = Field(None, description="The offer's plan, where not known.")
+    publisher: Text | None = Field(
+        default=None, description="The offer's publisher, where not known."
+    )
+    offer: Text | None = Field(default=None, description="The offer, where not known.")
+    plan: Text | None = Field(default=None, description="The offer's plan, where not known.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if len({self.publisher is None, self.offer is None, self.plan is None}) > 1:
-            raise PydanticCustomError(
-                "value",
-                "{what}",
-                {
-                    "what": "a Marketplace plan is named by publisher, offer and plan together",
-                    "hint": "give all three, or none and let the service say",
-                },
+            raise fault(
+                "a Marketplace plan is named by publisher, offer and plan together",
+                "give all three, or none and let the service say",
             )
         return self
 
@@ -358,27 +368,25 @@ class Lifetime(Document):
 
     choices: ClassVar = (Choice(("ttl", "expiresAt"), required=False),)
     ttl: Seconds | None = Field(
-        None, description="Time to live from its creation.", examples=["72h"]
+        default=None, description="Time to live from its creation.", examples=["72h"]
     )
     expires_at: Instant | None = Field(
-        None, description="The instant, with its time zone.", examples=["2030-01-31T18:00:00Z"]
+        default=None,
+        description="The instant, with its time zone.",
+        examples=["2030-01-31T18:00:00Z"],
     )
     on_expiry: Literal["delete", "renew"] = Field(
-        "delete",
+        default="delete",
         description="`renew` makes the endpoint again under the same name, with a new deadline.",
     )
 
     @model_validator(mode="after")
     def _positive(self) -> Self:
         if self.ttl is not None and self.ttl < 60:
-            raise PydanticCustomError(
-                "value",
-                "{what}",
-                {
-                    "what": "a ttl under one minute would be over before the endpoint is up",
-                    "hint": 'give it longer, such as "72h"',
-                    "key": "ttl",
-                },
+            raise fault(
+                "a ttl under one minute would be over before the endpoint is up",
+                'give it longer, such as "72h"',
+                key="ttl",
             )
         return self
 
@@ -392,7 +400,7 @@ class Dotenv(Document):
 
     path: OutputPath = Field(description="The file.", examples=["out/llama.env"])
     prefix: Prefix | None = Field(
-        None,
+        default=None,
         description="Begins each variable's name; made from metadata.name when left out.",
         examples=["LLAMA_"],
     )
@@ -413,13 +421,13 @@ class YamlFile(Document):
 class GithubOutput(Document):
     """Outputs of a GitHub Actions step (`$GITHUB_OUTPUT`); the key is masked first."""
 
-    prefix: Prefix | None = Field(None, description="Begins each output's name.")
+    prefix: Prefix | None = Field(default=None, description="Begins each output's name.")
 
 
 class AzureDevOps(Document):
     """Variables of an Azure Pipelines job; the key is a secret variable."""
 
-    prefix: Prefix | None = Field(None, description="Begins each variable's name.")
+    prefix: Prefix | None = Field(default=None, description="Begins each variable's name.")
 
 
 class KeyVault(Document):
@@ -429,10 +437,10 @@ class KeyVault(Document):
         description="The vault.", examples=["https://kv-ml-prod.vault.azure.net"]
     )
     url_secret: SecretName | None = Field(
-        None, description="Secret that gets the URL; `<name>-url` when left out."
+        default=None, description="Secret that gets the URL; `<name>-url` when left out."
     )
     key_secret: SecretName | None = Field(
-        None, description="Secret that gets the key; `<name>-key` when left out."
+        default=None, description="Secret that gets the key; `<name>-key` when left out."
     )
 
 
@@ -440,11 +448,13 @@ class KubernetesSecret(Document):
     """A Kubernetes Secret, applied to a cluster or written as a manifest."""
 
     name: Name = Field(description="The Secret's name.", examples=["llama"])
-    namespace: Name = Field("default", description="Its namespace.")
+    namespace: Name = Field(default="default", description="Its namespace.")
     path: OutputPath | None = Field(
-        None, description="Write a manifest to this file instead of asking a cluster."
+        default=None, description="Write a manifest to this file instead of asking a cluster."
     )
-    context: Text | None = Field(None, description="The kubeconfig context; the current one.")
+    context: Text | None = Field(
+        default=None, description="The kubeconfig context; the current one."
+    )
 
 
 class Output(Document):
@@ -464,17 +474,19 @@ class Output(Document):
             required=True,
         ),
     )
-    dotenv: Dotenv | None = Field(None, description="A file of NAME=value lines.")
-    json_: JsonFile | None = Field(None, alias="json", description="A JSON file.")
-    yaml: YamlFile | None = Field(None, description="A YAML file.")
+    dotenv: Dotenv | None = Field(default=None, description="A file of NAME=value lines.")
+    json_: JsonFile | None = Field(default=None, alias="json", description="A JSON file.")
+    yaml: YamlFile | None = Field(default=None, description="A YAML file.")
     github_output: Annotated[GithubOutput, _EMPTY] | None = Field(
-        None, description="Outputs of a GitHub Actions step."
+        default=None, description="Outputs of a GitHub Actions step."
     )
     azure_dev_ops: Annotated[AzureDevOps, _EMPTY] | None = Field(
-        None, description="Variables of an Azure Pipelines job."
+        default=None, description="Variables of an Azure Pipelines job."
     )
-    key_vault: KeyVault | None = Field(None, description="Secrets in Azure Key Vault.")
-    kubernetes_secret: KubernetesSecret | None = Field(None, description="A Kubernetes Secret.")
+    key_vault: KeyVault | None = Field(default=None, description="Secrets in Azure Key Vault.")
+    kubernetes_secret: KubernetesSecret | None = Field(
+        default=None, description="A Kubernetes Secret."
+    )
 
     @property
     def sink(self) -> Sink:
@@ -520,7 +532,7 @@ class ModelDeploymentSpec(Document):
         examples=["ml-prod"],
     )
     region: Text | None = Field(
-        None,
+        default=None,
         description="The workspace's region, as a check: an error when it is elsewhere.",
         examples=["eastus2"],
     )
@@ -531,11 +543,11 @@ class ModelDeploymentSpec(Document):
     )
     target: Target = Field(description="How the model is served.")
     marketplace: Marketplace = Field(
-        Marketplace(), description="Consent to the Marketplace offer's terms."
+        default=Marketplace(), description="Consent to the Marketplace offer's terms."
     )
-    lifetime: Lifetime | None = Field(None, description="When the endpoint is taken down.")
+    lifetime: Lifetime | None = Field(default=None, description="When the endpoint is taken down.")
     outputs: Annotated[tuple[Output, ...], _TUPLE] = Field(
-        (), max_length=50, description="Where URL and key are written."
+        default=(), max_length=50, description="Where URL and key are written."
     )
 
 
