@@ -50,7 +50,7 @@ def published(desired: Desired) -> Iterator[Published]:
 
 
 def base_url(url: str) -> str:
-    """Where the model's API hangs; a managed endpoint's scoring URI ends in /score (AZURE.md §4)."""
+    """Where the model's API hangs; a managed scoring URI ends in /score (AZURE.md §4)."""
     return url.removesuffix("/").removesuffix(SCORE)
 
 
@@ -96,9 +96,11 @@ async def publish(
 
 
 def _seen(observed: Observed) -> Mapping[ResourceId, AnyLive]:
-    return {
-        live.id: live for view in observed.values() for live in (*view.serverless, *view.endpoints)
-    }
+    found: dict[ResourceId, AnyLive] = {}
+    for view in observed.values():
+        found.update((live.id, live) for live in view.serverless)
+        found.update((live.id, live) for live in view.endpoints)
+    return found
 
 
 async def _read(cloud: Cloud, id: ResourceId, live: AnyLive | None) -> tuple[Keys, str] | Problem:

@@ -11,7 +11,15 @@ from provisioner import azure
 from provisioner.clock import Clock, SystemClock
 from provisioner.cloud import Cloud
 from provisioner.emulator import control
+from provisioner.errors import Failed, Problem, Who, define
 from provisioner.resources import Secret
+
+EMULATOR_DOWN = define(
+    "emulator.not-started",
+    "the emulator did not start",
+    "The local Azure of this folder ended before it answered.",
+    Who.OPERATOR,
+)
 
 EMULATOR_FOLDER = Path(".provisioner")
 
@@ -55,15 +63,18 @@ async def connect(which: Which) -> AsyncIterator[Connection]:
 async def _settings(which: Which) -> tuple[azure.Settings, str | None]:
     """How to reach the chosen Azure, and its label; starts the emulator where that was chosen."""
     if which.emulator:
-        record = await control.start(which.folder)
+        try:
+            record = await control.start(which.folder)
+        except (control.StartError, OSError) as error:
+            raise Failed(_no_emulator(which, error)) from error
         settings = azure.Settings(
             arm_endpoint=record.url,
             authority=record.url,
-            ca_bundle=Path(record.ca_bundle),
+            ca_bundle=Path(record.caBundle),
             emulator=True,
-            tenant_id=record.tenant_id,
-            client_id=record.client_id,
-            client_secret=Secret(record.client_secret),
+            tenant_id=record.tenantId,
+            client_id=record.clientId,
+            client_secret=Secret(record.clientSecret),
         )
         return settings, f"emulator at {record.url}"
     if which.arm_endpoint is None and which.authority is None:
@@ -74,6 +85,15 @@ async def _settings(which: Which) -> tuple[azure.Settings, str | None]:
         ca_bundle=_path(which.ca_bundle),
     )
     return settings, which.arm_endpoint
+
+
+def _no_emulator(which: Which, error: Exception) -> Problem:
+    return Problem(
+        EMULATOR_DOWN,
+        f"the emulator of {which.folder} did not start",
+        f"look at {which.folder / 'emulator.log'}, or remove {which.folder} to begin afresh",
+        details=tuple(str(error).splitlines()),
+    )
 
 
 def _path(text: str | None) -> Path | None:
