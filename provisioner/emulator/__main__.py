@@ -48,12 +48,12 @@ def record_of(emulator: Emulator) -> Record:
         pid=os.getpid(),
         port=emulator.port,
         url=emulator.url,
-        caBundle=str(emulator.ca_bundle),
-        tenantId=scenario.tenant_id,
-        clientId=principal.client_id if principal is not None else "",
-        clientSecret=(principal.secret or "") if principal is not None else "",
-        subscriptionId=scenario.subscriptions[0].id if scenario.subscriptions else "",
-        startedAt=time.time(),
+        ca_bundle=str(emulator.ca_bundle),
+        tenant_id=scenario.tenant_id,
+        client_id=principal.client_id if principal is not None else "",
+        client_secret=(principal.secret or "") if principal is not None else "",
+        subscription_id=scenario.subscriptions[0].id if scenario.subscriptions else "",
+        started_at=time.time(),
     )
 
 

@@ -13,7 +13,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from provisioner.emulator import entra, faults, throttle
@@ -23,10 +23,10 @@ from provisioner.emulator.inference_routes import is_inference, serve_inference
 from provisioner.emulator.refusals import arm_error
 from provisioner.emulator.rights import Access, locked, refusal
 from provisioner.emulator.routes import build_router, wire
-from provisioner.emulator.workspaces import seed
-from provisioner.emulator.routing import Route, check_version, choose
+from provisioner.emulator.routing import Audience, Route, check_version, choose
 from provisioner.emulator.tenant import Logged, Tenant, refuse
 from provisioner.emulator.wire import MAX_BODY, Call, Reply, parse_query
+from provisioner.emulator.workspaces import seed
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -126,36 +126,20 @@ class _Exchange:
     async def _handle(self) -> Reply:
         call, tenant = self.call, self.call.tenant
         tenant.engine.settle(call.now)
-        route, call.params = choose(self.app.router, call.method, call.path)
+        route = self._route()
         self.operation = route.operation
         if route.audience == "none":
             return await _run(route, call)
-        audiences = entra.ARM_AUDIENCES
-        if route.audience == "ml":
-            audiences = (*entra.ARM_AUDIENCES, *entra.ML_AUDIENCES)
-        call.principal = entra.authenticate(call, tenant.issuer, audiences)
+        self._sign_in(route.audience)
         if tenant.scenario.behaviour.latency:
             await asyncio.sleep(tenant.scenario.behaviour.latency)
+            self._refresh()
         if route.audience == "arm":
             self._throttle()
-        effect, tenant.faults = faults.decide(
-            tenant.faults, route.operation, call.now, call.path
-        )
-        match effect:
-            case faults.Delay(seconds):
-                await asyncio.sleep(seconds)
-                call.now = tenant.clock.now()
-                tenant.engine.settle(call.now)
-            case faults.Drop("before"):
-                raise DropConnection
-            case faults.Fail(html=True):
-                return Reply(effect.status, effect.page().encode(), content_type="text/html")
-            case faults.Fail() | faults.ThrottleCall():
-                raise arm_error(effect.refusal())
-            case faults.FailDeployment():
-                call.fate = effect
-            case _:
-                pass
+        effect, tenant.faults = faults.decide(tenant.faults, route.operation, call.now, call.path)
+        struck = await self._strike(effect)
+        if struck is not None:
+            return struck
         if route.audience == "arm":
             check_version(route, call)
             self._authorize(route)
@@ -163,6 +147,46 @@ class _Exchange:
         if isinstance(effect, faults.Drop):
             raise DropConnection
         return reply
+
+    def _route(self) -> Route:
+        """The route; a caller who has not signed in learns nothing about unknown ones."""
+        call = self.call
+        try:
+            route, call.params = choose(self.app.router, call.method, call.path)
+        except ArmError:
+            if call.path.lower().lstrip("/").startswith(("subscriptions", "providers")):
+                self._sign_in("arm")
+            raise
+        return route
+
+    def _sign_in(self, audience: Audience) -> None:
+        accepted: tuple[str, ...] = entra.ARM_AUDIENCES
+        if audience == "ml":
+            accepted = (*accepted, *entra.ML_AUDIENCES)
+        self.call.principal = entra.authenticate(self.call, self.call.tenant.issuer, accepted)
+
+    def _refresh(self) -> None:
+        """After a wait: what was over meanwhile is over."""
+        self.call.now = self.call.tenant.clock.now()
+        self.call.tenant.engine.settle(self.call.now)
+
+    async def _strike(self, effect: faults.Effect | None) -> Reply | None:
+        """Let a fault have its way; None when the request goes on."""
+        match effect:
+            case faults.Delay(seconds):
+                await asyncio.sleep(seconds)
+                self._refresh()
+            case faults.Drop("before"):
+                raise DropConnection
+            case faults.Fail(html=True):
+                return Reply(effect.status, effect.page().encode(), content_type="text/html")
+            case faults.Fail() | faults.ThrottleCall():
+                raise arm_error(effect.refusal())
+            case faults.FailDeployment():
+                self.call.fate = effect
+            case _:
+                pass
+        return None
 
     def _throttle(self) -> None:
         call, tenant = self.call, self.call.tenant
@@ -282,7 +306,7 @@ async def _drop(receive: Receive) -> None:
         await receive()  # returns once the server has noticed, so that it sends nothing itself
 
 
-async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
+async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > MAX_BODY:
         raise _too_large()

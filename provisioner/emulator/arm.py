@@ -151,9 +151,7 @@ def head_group(call: Call) -> Reply:
 
 def list_groups(call: Call) -> Reply:
     root = f"/subscriptions/{call.params['subscriptionId']}"
-    found: Iterator[Resource] = iter(
-        call.tenant.store.children(root, "resourceGroups").values()
-    )
+    found: Iterator[Resource] = iter(call.tenant.store.children(root, "resourceGroups").values())
     condition = parse_filter(call)
     if condition is not None:
         found = (g for g in found if condition.holds(g))

@@ -283,9 +283,7 @@ def put_definition(call: Call) -> Reply:
     body = clean(call.json_object(), _DEFINITION)["properties"]
     guid = _guid(call.params["name"])
     if guid in BUILT_IN:
-        raise ArmError(
-            403, "RoleDefinitionCannotBeModified", "Built-in roles cannot be modified."
-        )
+        raise ArmError(403, "RoleDefinitionCannotBeModified", "Built-in roles cannot be modified.")
     document = call.tenant.store.document("authorization").setdefault("definitions", {})
     for other in _all_definitions(call):
         if other.id.lower() != guid and other.name.lower() == str(body.get("roleName")).lower():
@@ -380,7 +378,9 @@ def _lock_key(call: Call) -> str:
 
 def list_locks(call: Call) -> Reply:
     scope = call.params["scope"]
-    found = [_lock(k) for k in call.tenant.locks() if covers(scope, k.scope) or covers(k.scope, scope)]
+    found = [
+        _lock(k) for k in call.tenant.locks() if covers(scope, k.scope) or covers(k.scope, scope)
+    ]
     return Reply(200, {"value": found})
 
 

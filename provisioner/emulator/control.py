@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from provisioner.emulator.tls import write_private
@@ -36,17 +36,17 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where a running emulator is and who can sign in to it. `startedAt` is Unix seconds."""
+    """Where a running emulator is and who can sign in to it. `started_at` is Unix seconds."""
 
     pid: int
     port: int
     url: str
-    caBundle: str
-    tenantId: str
-    clientId: str
-    clientSecret: str
-    subscriptionId: str
-    startedAt: float
+    ca_bundle: str
+    tenant_id: str
+    client_id: str
+    client_secret: str
+    subscription_id: str
+    started_at: float
     version: str = VERSION
 
 
@@ -72,8 +72,7 @@ async def start(
 
     `idle_timeout` is in seconds. Raises StartError when it does not come up.
     """
-    folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = _folder(folder)
     text = str(scenario) if scenario is not None else None
     options = Options(port, state, text, idle_timeout)
     async with _locked(folder / "emulator.lock"):
@@ -83,20 +82,20 @@ async def start(
 
 async def status(folder: Path) -> Record | None:
     """The record of the emulator that answers now, or None."""
-    record = _read(folder.absolute())
+    record = _read(_folder(folder))
     return record if record is not None and await _answers(record) else None
 
 
 async def stop(folder: Path) -> bool:
     """Stop the folder's emulator; True when one was running. Waits until it is gone."""
-    folder = folder.absolute()
     record = await status(folder)
     if record is None:
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(record.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while _alive(record.pid) and time.monotonic() < deadline:
+    # A process that is no child of ours can only be polled.
+    while _alive(record.pid) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     if _alive(record.pid):
         with contextlib.suppress(ProcessLookupError):
@@ -107,32 +106,45 @@ async def stop(folder: Path) -> bool:
 def environment(record: Record) -> dict[str, str]:
     """Variables with which az, an SDK or `provision` reach this emulator."""
     return {
-        "AZURE_TENANT_ID": record.tenantId,
-        "AZURE_CLIENT_ID": record.clientId,
-        "AZURE_CLIENT_SECRET": record.clientSecret,
-        "AZURE_SUBSCRIPTION_ID": record.subscriptionId,
+        "AZURE_TENANT_ID": record.tenant_id,
+        "AZURE_CLIENT_ID": record.client_id,
+        "AZURE_CLIENT_SECRET": record.client_secret,
+        "AZURE_SUBSCRIPTION_ID": record.subscription_id,
         "AZURE_AUTHORITY_HOST": record.url,
         "ARM_CLOUD_METADATA_URL": f"{record.url}/metadata/endpoints?api-version=2019-05-01",
-        "REQUESTS_CA_BUNDLE": record.caBundle,
-        "SSL_CERT_FILE": record.caBundle,
+        "REQUESTS_CA_BUNDLE": record.ca_bundle,
+        "SSL_CERT_FILE": record.ca_bundle,
         "PROVISION_ARM_ENDPOINT": record.url,
         "PROVISION_AUTHORITY": record.url,
-        "PROVISION_CA_BUNDLE": record.caBundle,
+        "PROVISION_CA_BUNDLE": record.ca_bundle,
     }
+
+
+def _folder(folder: Path) -> Path:
+    """The folder's absolute path; it exists afterwards, closed to others."""
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
 
 
 def write_record(folder: Path, record: Record) -> None:
     """Save a record as 0600; the serving process calls this once it listens."""
-    content = json.dumps(asdict(record), indent=2) + "\n"
+    shown = {_camel(name): value for name, value in asdict(record).items()}
+    content = json.dumps(shown, indent=2) + "\n"
     write_private(folder / RECORD, content.encode())
 
 
 def _read(folder: Path) -> Record | None:
     try:
         data = json.loads((folder / RECORD).read_text("utf-8"))
-        return Record(**data)
-    except (OSError, ValueError, TypeError):
+        return Record(**{f.name: data[_camel(f.name)] for f in fields(Record)})
+    except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
 
 
 async def _spawn(folder: Path, options: Options) -> Record:
@@ -147,25 +159,7 @@ async def _spawn(folder: Path, options: Options) -> Record:
 
 async def _try_spawn(folder: Path, options: Options, port: int) -> Record | None:
     """One attempt on one port; None when the process ended before it answered."""
-    state = options.state if options.state is not None else folder / "state.db"
-    command = [sys.executable, "-m", "provisioner.emulator", "serve", "--folder", str(folder)]
-    command += ["--port", str(port), "--state", str(state)]
-    command += ["--idle-timeout", str(options.idle_timeout)]
-    if options.scenario is not None:
-        command += ["--scenario", options.scenario]
-    # Detached, with no handle of ours: it must outlive the terminal and not hold a pipe open.
-    log = os.open(folder / "emulator.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            close_fds=True,
-        )
-    finally:
-        os.close(log)
+    process = _launch(folder, options, port)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         record = _read(folder)
@@ -181,12 +175,34 @@ async def _try_spawn(folder: Path, options: Options, port: int) -> Record | None
     return None
 
 
+def _launch(folder: Path, options: Options, port: int) -> subprocess.Popen[bytes]:
+    """Start the process, detached and with no handle of ours: it must outlive the terminal."""
+    state = options.state if options.state is not None else folder / "state.db"
+    command = [sys.executable, "-m", "provisioner.emulator", "serve", "--folder", str(folder)]
+    command += ["--port", str(port), "--state", str(state)]
+    command += ["--idle-timeout", str(options.idle_timeout)]
+    if options.scenario is not None:
+        command += ["--scenario", options.scenario]
+    log = os.open(folder / "emulator.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+        )
+    finally:
+        os.close(log)
+
+
 async def _answers(record: Record) -> bool:
     """Whether the emulator of a record answers /emulator/health, in a second at most."""
     if not _alive(record.pid):
         return False
     try:
-        context = ssl.create_default_context(cafile=record.caBundle)
+        context = ssl.create_default_context(cafile=record.ca_bundle)
         async with asyncio.timeout(2.0):
             reader, writer = await asyncio.open_connection(
                 "127.0.0.1", record.port, ssl=context, server_hostname="localhost"
@@ -200,7 +216,7 @@ async def _answers(record: Record) -> bool:
                 writer.close()
     except (OSError, ssl.SSLError, TimeoutError, ValueError):
         return False
-    return answer.startswith(b"HTTP/1.1 200") and record.tenantId.encode() in answer
+    return answer.startswith(b"HTTP/1.1 200") and record.tenant_id.encode() in answer
 
 
 def _alive(pid: int) -> bool:

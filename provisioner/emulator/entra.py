@@ -57,9 +57,7 @@ class Issuer:
         self._public = private.public_key()
         self._checked: dict[str, JsonObject] = {}
 
-    def issue(
-        self, principal: Principal, audience: str, *, version: int, lifetime: float
-    ) -> str:
+    def issue(self, principal: Principal, audience: str, *, version: int, lifetime: float) -> str:
         """A signed access token in the claims of its endpoint's version (1 or 2)."""
         now = int(time.time())
         issuer = (
@@ -89,8 +87,12 @@ class Issuer:
         claims = self._checked.get(token)
         if claims is None:
             try:
-                options = {"verify_aud": False, "verify_exp": False, "verify_nbf": False}
-                claims = jwt.decode(token, self._public, algorithms=["RS256"], options=options)
+                claims = jwt.decode(
+                    token,
+                    self._public,
+                    algorithms=["RS256"],
+                    options={"verify_aud": False, "verify_exp": False, "verify_nbf": False},
+                )
             except jwt.PyJWTError as error:
                 raise unauthorized(
                     "InvalidAuthenticationToken", f"The access token is invalid. ({error})"
@@ -178,9 +180,7 @@ def openid_configuration(call: Call) -> Reply:
         return tenant
     root = f"{call.base_url}/{tenant}"
     v2 = call.path.lower().endswith("/v2.0/.well-known/openid-configuration")
-    issuer = (
-        f"{call.base_url}/{tenant}/v2.0" if v2 else f"https://sts.windows.net/{tenant}/"
-    )
+    issuer = f"{call.base_url}/{tenant}/v2.0" if v2 else f"https://sts.windows.net/{tenant}/"
     tail = "/v2.0" if v2 else ""
     return Reply(
         200,
@@ -438,4 +438,3 @@ def _base64(number: int) -> str:
 
 def _us(when: float) -> str:
     return time.strftime("%m/%d/%Y %H:%M:%S", time.gmtime(when))
-

@@ -31,7 +31,7 @@ async def serve_inference(tenant: Tenant, scope: Scope, receive: Receive, send: 
     tenant.store.flush()
     request = Request(scope, receive)
     parts = [part for part in str(scope["path"]).split("/") if part]
-    kind, region, name = (parts + ["", "", ""])[:3]
+    kind, region, name = [*parts, "", "", ""][:3]
     rest = "/" + "/".join(parts[3:])
     served = _served(tenant, kind.lower(), region, name, request)
     response = await handle(request, rest, served, tenant.limits, now)

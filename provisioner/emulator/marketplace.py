@@ -84,9 +84,8 @@ def put(call: Call) -> Reply:
     if existing is not None:
         return _again(call, existing, model_id)
     refuse(offers.subscribe_refusal(model, model_id, buyer_of(call, workspace)))
-    assert model is not None and model.serverless is not None
-    offer = model.serverless.offer
-    assert offer is not None
+    offer = model.serverless.offer if model is not None and model.serverless is not None else None
+    assert offer is not None  # or it would have been refused
     _require_purchase_rights(call, workspace)
     require_registration(call, "Microsoft.SaaS")
     resource = new_child(call, workspace, KIND, name, {"properties": {"modelId": model_id}})

@@ -113,9 +113,7 @@ def check_location(body: Mapping[str, object], parent: Resource) -> None:
     if asked != parent.location:
         raise ArmError(
             400,
-            "LocationNotMatched"
-            if asked
-            else "LocationRequired",
+            "LocationNotMatched" if asked else "LocationRequired",
             f"The location '{body.get('location')}' differs from the workspace's location "
             f"'{parent.location}'."
             if asked

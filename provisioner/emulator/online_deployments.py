@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from provisioner.emulator import online_endpoints, quota
 from provisioner.emulator.clock import iso_z
 from provisioner.emulator.errors import JsonObject, bad_argument
@@ -33,7 +35,7 @@ from provisioner.emulator.validation import Arr, Map, Obj, Shape, clean
 from provisioner.emulator.vm_sizes import load_vm_sizes
 from provisioner.emulator.wire import Call, Reply
 
-KIND = "deployments"
+KIND: Final = "deployments"
 _PROBE = Obj(
     {
         "failureThreshold": "integer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 from provisioner.emulator import quota
 from provisioner.emulator.errors import JsonObject, bad_argument
@@ -31,17 +31,17 @@ from provisioner.emulator.providers import require_registration
 from provisioner.emulator.serverless import NAMESPACE, new_keys, shown_keys
 from provisioner.emulator.store import Operation, Resource
 from provisioner.emulator.tenant import Tenant, new_key, refuse
-from provisioner.emulator.validation import Map, Obj, clean
+from provisioner.emulator.validation import Map, Obj, Shape, clean
 from provisioner.emulator.wire import Call, Reply
 
-KIND = "onlineEndpoints"
+KIND: Final = "onlineEndpoints"
 SHARED = "SharedComputeCapacityEnabled"
 DEADLINE = "TargetAutoDeletionTime"
 SHARED_LIFETIME = 168 * 3600.0  # seconds that an endpoint on shared quota lives
 TOKEN_LIFETIME = 12 * 3600  # seconds of an endpoint token (AMLToken)
 _MODES = {"key": "Key", "amltoken": "AMLToken", "aadtoken": "AADToken"}
 _TRAFFIC = Map("integer")
-_CHANGEABLE = {
+_CHANGEABLE: dict[str, Shape] = {
     "traffic": _TRAFFIC,
     "mirrorTraffic": _TRAFFIC,
     "publicNetworkAccess": "string",
@@ -224,7 +224,9 @@ def check_traffic(tenant: Tenant, endpoint: Resource | None, properties: JsonObj
     mirror: dict[str, Any] = properties.get("mirrorTraffic") or {}
     present: set[str] = set()
     if endpoint is not None:
-        present = {d.name.lower() for d in tenant.store.children(endpoint.key, "deployments").values()}
+        present = {
+            d.name.lower() for d in tenant.store.children(endpoint.key, "deployments").values()
+        }
     for what, share in (("traffic", traffic), ("mirrorTraffic", mirror)):
         for name, percent in share.items():
             if percent is None or not 0 <= percent <= 100:

@@ -188,8 +188,12 @@ def _scope_of(resource_id: str, kind: str) -> str:
 
 def workspace_guid(resource: Resource) -> str:
     """The workspace's immutable id, derived from its place so that it never changes."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, resource.id.lower().split("/workspaces/", 1)[0]
-               + "/" + resource.workspace.lower()))
+    return str(
+        uuid.uuid5(
+            uuid.NAMESPACE_URL,
+            resource.id.lower().split("/workspaces/", 1)[0] + "/" + resource.workspace.lower(),
+        )
+    )
 
 
 def status_path(operation: Operation) -> str:

@@ -98,8 +98,7 @@ def _namespace(call: Call) -> str:
     raise ArmError(
         404,
         "InvalidResourceNamespace",
-        f"The resource namespace '{asked}' is invalid. The emulator knows "
-        f"{', '.join(_PROVIDERS)}.",
+        f"The resource namespace '{asked}' is invalid. The emulator knows {', '.join(_PROVIDERS)}.",
     )
 
 

@@ -277,8 +277,20 @@ def _authorization_rows() -> list[_Row]:
     return [
         ("GET", f"{root}/permissions", a.permissions, "permissions.list", ""),
         ("GET", f"{root}/{given}", a.list_assignments, f"{given}.list", f"{right}/{given}/read"),
-        ("GET", f"{root}/{given}/{{name}}", a.get_assignment, f"{given}.get", f"{right}/{given}/read"),
-        ("PUT", f"{root}/{given}/{{name}}", a.put_assignment, f"{given}.put", f"{right}/{given}/write"),
+        (
+            "GET",
+            f"{root}/{given}/{{name}}",
+            a.get_assignment,
+            f"{given}.get",
+            f"{right}/{given}/read",
+        ),
+        (
+            "PUT",
+            f"{root}/{given}/{{name}}",
+            a.put_assignment,
+            f"{given}.put",
+            f"{right}/{given}/write",
+        ),
         (
             "DELETE",
             f"{root}/{given}/{{name}}",
@@ -288,7 +300,13 @@ def _authorization_rows() -> list[_Row]:
         ),
         ("GET", f"{root}/{roles}", a.list_definitions, f"{roles}.list", ""),
         ("GET", f"{root}/{roles}/{{name}}", a.get_definition, f"{roles}.get", ""),
-        ("PUT", f"{root}/{roles}/{{name}}", a.put_definition, f"{roles}.put", f"{right}/{roles}/write"),
+        (
+            "PUT",
+            f"{root}/{roles}/{{name}}",
+            a.put_definition,
+            f"{roles}.put",
+            f"{right}/{roles}/write",
+        ),
         (
             "DELETE",
             f"{root}/{roles}/{{name}}",
@@ -297,12 +315,22 @@ def _authorization_rows() -> list[_Row]:
             f"{right}/{roles}/delete",
         ),
         ("GET", f"{root}/{denials}", a.list_denials, f"{denials}.list", f"{right}/{denials}/read"),
-        ("GET", f"{root}/{denials}/{{name}}", a.get_denial, f"{denials}.get", f"{right}/{denials}/read"),
+        (
+            "GET",
+            f"{root}/{denials}/{{name}}",
+            a.get_denial,
+            f"{denials}.get",
+            f"{right}/{denials}/read",
+        ),
     ]
 
 
 def _lock_rows() -> list[_Row]:
-    root, right, a = f"/{{scope}}/providers/{_AUTHORIZATION}/locks", f"{_AUTHORIZATION}/locks", authorization
+    root, right, a = (
+        f"/{{scope}}/providers/{_AUTHORIZATION}/locks",
+        f"{_AUTHORIZATION}/locks",
+        authorization,
+    )
     return [
         ("GET", root, a.list_locks, "locks.list", f"{right}/read"),
         ("GET", f"{root}/{{name}}", a.get_lock, "locks.get", f"{right}/read"),

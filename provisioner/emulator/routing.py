@@ -214,8 +214,7 @@ def _unknown(path: str) -> ArmError:
     return ArmError(
         404,
         "InvalidResourceType",
-        f"The resource type '{kind}' could not be found in the namespace '{namespace}'. "
-        f"{_teach()}",
+        f"The resource type '{kind}' could not be found in the namespace '{namespace}'. {_teach()}",
     )
 
 

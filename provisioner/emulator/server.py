@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import logging
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,18 +135,15 @@ def _config(app: App, context: ssl.SSLContext) -> uvicorn.Config:
     return config
 
 
-def run(settings: Settings, on_ready: object = None) -> None:
+def run(settings: Settings, on_ready: Callable[[Emulator], None]) -> None:
     """Serve in a loop of its own, uvloop's where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(_run(settings, on_ready))
-    else:
-        uvloop.run(_run(settings, on_ready))
+    # uvloop does not exist on every platform.
+    found = importlib.util.find_spec("uvloop") is not None
+    loop = importlib.import_module("uvloop") if found else asyncio
+    loop.run(_run(settings, on_ready))
 
 
-async def _run(settings: Settings, on_ready: object) -> None:
+async def _run(settings: Settings, on_ready: Callable[[Emulator], None]) -> None:
     emulator = Emulator(settings)
-    if callable(on_ready):
-        on_ready(emulator)
+    on_ready(emulator)
     await emulator.serve()

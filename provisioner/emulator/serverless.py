@@ -7,7 +7,7 @@ knows `offer` instead. Content Safety is on unless the client turns it off.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Final
 
 from provisioner.emulator import offers
 from provisioner.emulator.errors import JsonObject, bad_argument
@@ -37,7 +37,7 @@ from provisioner.emulator.tenant import Tenant, new_key, refuse
 from provisioner.emulator.validation import Obj, Shape, clean
 from provisioner.emulator.wire import Call, Reply
 
-KIND = "serverlessEndpoints"
+KIND: Final = "serverlessEndpoints"
 NAMESPACE = "Microsoft.MachineLearningServices"
 STABLE = "2024-10-01"
 _MODEL_SETTINGS = Obj({"modelId": "string"}, required=("modelId",))

@@ -51,9 +51,9 @@ def write_private(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink()
         raise
 
 
@@ -65,4 +65,6 @@ def _usable(pem: bytes, key: bytes) -> bool:
     except (ValueError, TypeError):
         return False
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(days=30)
-    return certificate.not_valid_after_utc > soon and secret.public_key() == certificate.public_key()
+    return (
+        certificate.not_valid_after_utc > soon and secret.public_key() == certificate.public_key()
+    )

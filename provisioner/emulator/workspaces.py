@@ -1,4 +1,4 @@
-"""Workspaces: those of the scenario, to read, to tag and to delete. Creating one is not emulated."""
+"""Workspaces: those of the scenario, to read and to tag. Creating one is not emulated."""
 
 from __future__ import annotations
 
