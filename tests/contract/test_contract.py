@@ -1,0 +1,174 @@
+"""Everything the emulator serves, through the wire, judged by the published specifications."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from provisioner.emulator.routing import Route, Router
+from provisioner.emulator.scenario import load, parse
+from provisioner.emulator.scenario_types import Scenario
+from provisioner.emulator.server import Settings, running
+from tests.contract.drive import Driver
+from tests.contract.judge import Verdict, judge
+from tests.contract.recorder import Exchange, Recorder
+from tests.shared import shared_dir
+
+# Served, but in no saved specification; everything else that is unknown is an error.
+UNDESCRIBED = {
+    "operations.status": "the specifications leave the URL of an operation to the service",
+    "operations.result": "the specifications leave the URL of an operation to the service",
+    "locks.*": "Microsoft.Authorization/locks is not among the saved files",
+    "entra.*": "Microsoft Entra is no resource provider",
+    "metadata": "the cloud's metadata is no resource provider's",
+    "emulator.*": "the emulator's own",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One operation at one api-version, as the emulator's route table has it."""
+
+    operation: str
+    method: str
+    template: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.version} ({self.method} {self.template})"
+
+
+def described_versions(specs: Path) -> dict[str, set[str]]:
+    """Api-versions with a saved specification, by the route's namespace."""
+    found: dict[str, set[str]] = {}
+    for file in specs.rglob("*.json"):
+        parts = file.relative_to(specs).parts
+        if "examples" not in parts and "resource-manager" in parts and "Microsoft." in parts[3]:
+            kind = "subscriptions" if file.stem == "subscriptions" else ""
+            found.setdefault(f"{parts[3]}{kind}".lower(), set()).add(parts[5])
+    return found
+
+
+def is_undescribed(operation: str) -> bool:
+    return operation in UNDESCRIBED or f"{operation.partition('.')[0]}.*" in UNDESCRIBED
+
+
+def served(routes: Iterable[Route], versions: dict[str, set[str]]) -> list[Served]:
+    """What must be validated: every described operation at every described version it answers."""
+    found = []
+    for route in routes:
+        if is_undescribed(route.operation):
+            continue
+        for version in route.versions or ("v1.0",):
+            if not route.versions or version in versions.get(_namespace(route), ()):
+                found.append(Served(route.operation, route.method, route.template, version))
+    return found
+
+
+def _namespace(route: Route) -> str:
+    namespace = route.resource_type[0].lower()
+    if namespace != "microsoft.resources":
+        return namespace if not namespace.startswith("{") else "microsoft.resources"
+    tenants = ("subscriptions.", "locations.", "tenants.")
+    return namespace + ("subscriptions" if route.operation.startswith(tenants) else "")
+
+
+def route_of(router: Router, exchange: Exchange) -> Route | None:
+    match = router.match(exchange.path)
+    return match.methods.get(exchange.method) if match is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One drive through the emulator."""
+
+    exchanges: list[Exchange]
+    router: Router
+    failed: list[str]
+    wanted: list[Served]
+
+
+async def drive(folder: Path, scenario: Scenario, specs: Path) -> Run:
+    async with running(Settings(folder, scenario)) as emulator:
+        recorder = Recorder(emulator.app)
+        config = emulator.server.config
+        config.loaded_app = recorder
+        wanted = served(emulator.app.router.routes, described_versions(specs))
+
+        def versions(operation: str) -> list[str]:
+            return sorted({each.version for each in wanted if each.operation == operation})
+
+        trust = ssl.create_default_context(cafile=str(emulator.ca_bundle))
+        async with httpx.AsyncClient(base_url=emulator.url, verify=trust, timeout=30) as http:
+            http.headers["Authorization"] = f"Bearer {await sign_in(http, scenario)}"
+            driver = Driver(http, versions)
+            await driver.everything()
+        return Run(recorder.exchanges, emulator.app.router, driver.failed, wanted)
+
+
+async def sign_in(http: httpx.AsyncClient, scenario: Scenario) -> str:
+    principal = scenario.principals[0]
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": principal.client_id,
+        "client_secret": principal.secret or "",
+        "scope": "https://management.azure.com/.default",
+    }
+    answer = await http.post(f"/{scenario.tenant_id}/oauth2/v2.0/token", data=form)
+    return str(answer.raise_for_status().json()["access_token"])
+
+
+@pytest.fixture(scope="module")
+def specs() -> Path:
+    return shared_dir("azure-specs", "specification").parent
+
+
+@pytest.fixture(scope="module")
+def run(specs: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    scenario = parse("behaviour: {throttling: false}")
+    assert scenario.subscriptions == load(None).subscriptions
+    return asyncio.run(drive(tmp_path_factory.mktemp("emulator"), scenario, specs))
+
+
+@pytest.fixture(scope="module")
+def verdicts(run: Run, specs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Verdict]:
+    arm = [
+        exchange
+        for exchange in run.exchanges
+        if (route := route_of(run.router, exchange)) is None or not is_undescribed(route.operation)
+    ]
+    return judge(arm, specs, tmp_path_factory.mktemp("judge"))
+
+
+def test_good_requests_are_answered_as_expected(run: Run) -> None:
+    assert not run.failed, "\n".join(run.failed)
+
+
+def test_every_exchange_agrees_with_the_specification(verdicts: list[Verdict]) -> None:
+    wrong = [
+        f"{verdict.exchange}\n    {problem}" for verdict in verdicts for problem in verdict.problems
+    ]
+    assert not wrong, f"{len(wrong)} problems\n" + "\n".join(dict.fromkeys(wrong))
+
+
+def test_every_operation_served_is_validated(
+    run: Run, verdicts: list[Verdict], capsys: pytest.CaptureFixture[str]
+) -> None:
+    validated = set()
+    for verdict in verdicts:
+        route = route_of(run.router, verdict.exchange)
+        good = verdict.operation and not verdict.problems and verdict.exchange.status < 400
+        if route is not None and good:
+            version = verdict.exchange.version.lower() or "v1.0"
+            validated.add(Served(route.operation, route.method, route.template, version))
+    missing = [each for each in run.wanted if each not in validated]
+    count = len(run.wanted) - len(missing)
+    with capsys.disabled():
+        print(f"\ncontract: {count} of {len(run.wanted)} operations × api-versions validated")  # noqa: T201
+    assert not missing, "\n".join(map(str, missing))
