@@ -18,6 +18,7 @@ from provisioner.errors import InvalidManifest, Position, Problem, Who, define
 from provisioner.manifest import Loaded, Manifests, schema
 from provisioner.resources import (
     TAG_NAME,
+    TAG_ON_EXPIRY,
     TAG_STACK,
     ContentSafety,
     DataCollection,
@@ -214,6 +215,11 @@ def _tags(loaded: Loaded[schema.ModelDeployment], stack: str) -> dict[str, str]:
     return {**metadata.labels, TAG_STACK: stack, TAG_NAME: metadata.name}
 
 
+def _expiry_tags(lifetime: Lifetime | None) -> dict[str, str]:
+    """Reaping knows no manifest, so what to do at the deadline stands on the endpoint itself."""
+    return {TAG_ON_EXPIRY: "renew"} if lifetime is not None and lifetime.renew else {}
+
+
 def _lifetime(loaded: Loaded[schema.ModelDeployment]) -> Lifetime | None:
     given = loaded.document.spec.lifetime
     if given is None:
@@ -241,7 +247,7 @@ def _serverless(
             # Serverless always runs the latest version (AZURE.md §2).
             model=replace(model, version=None),
             content_safety=ContentSafety(target.content_safety.capitalize()),
-            tags=_tags(loaded, stack),
+            tags={**_tags(loaded, stack), **_expiry_tags(_lifetime(loaded))},
         ),
         origin=_origin(loaded),
         subscribes=facts.marketplace if facts is not None else None,
@@ -348,7 +354,7 @@ def _endpoint(
             identity=Identity(identity.type, tuple(identity.user_assigned))
             if identity is not None
             else None,
-            tags={**labels, TAG_STACK: stack, TAG_NAME: id.name},
+            tags={**labels, TAG_STACK: stack, TAG_NAME: id.name, **_expiry_tags(lifetime)},
         ),
         deployments=_with_traffic(deployments, _traffic(deployments)),
         shared_quota=shared,

@@ -26,6 +26,7 @@ from provisioner.resources import (
     OnlineEndpoint,
     ResourceId,
     WorkspaceId,
+    workspace_of,
 )
 
 K = TypeVar("K")
@@ -73,6 +74,20 @@ async def observe_everything(cloud: CloudReader, workspaces: Iterable[WorkspaceI
         )
     )
     return {view.id: view for view in seen}
+
+
+async def tagged_workspaces(
+    cloud: CloudReader, subscriptions: Sequence[str] = ()
+) -> Sequence[WorkspaceId]:
+    """The workspaces in which something carries our tags; of all visible subscriptions if none
+    is named. Raises CloudError."""
+    chosen = list(subscriptions)
+    if not chosen:
+        facts = await cloud.subscriptions()
+        chosen = [fact.id for fact in facts if fact.state.lower() not in ("disabled", "deleted")]
+    found = await asyncio.gather(*(cloud.tagged(id, TAG_STACK) for id in chosen))
+    ids = (workspace_of(arm_id) for arm_ids in found for arm_id in arm_ids)
+    return sorted({id for id in ids if id is not None})
 
 
 def _relevant(

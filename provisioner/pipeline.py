@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 from provisioner import apply, outputs
@@ -24,10 +25,11 @@ from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.events import Emit, StageFinished, StageStarted
 from provisioner.manifest import Manifests
-from provisioner.observe import constraints, observe
+from provisioner.observe import constraints, observe, observe_everything, tagged_workspaces
 from provisioner.plan import Plan
 from provisioner.preflight import Constraints, Findings, blocking, check
 from provisioner.publish import publish
+from provisioner.reap import Doomed, expiring
 
 T = TypeVar("T")
 
@@ -39,6 +41,15 @@ class Wish:
     stack: str = "default"
     accept_terms: bool = False
     planning: planning.Options = field(default_factory=planning.Options)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What to reap: where (Azure subscription ids; none: all that are visible), whose, how soon."""
+
+    within: timedelta
+    subscriptions: tuple[str, ...] = ()
+    stack: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,27 @@ async def prepare_destroy(
         observed = await observe(cloud, wanted)
     plan = planning.destroy(wanted, observed, clock.now(), wish.planning)
     return await _judge(plan, wanted, observed, cloud, clock, emit)
+
+
+async def prepare_reap(
+    cloud: CloudReader, errand: Errand, clock: Clock, emit: Emit
+) -> tuple[Prepared, tuple[Doomed, ...]]:
+    """What must go before its deadline, found in Azure alone. Needs no manifest.
+
+    Only what carries our tags is looked for (AZURE.md §19: the index behind it lags by seconds).
+    """
+    async with _stage("observe", clock, emit):
+        workspaces = await tagged_workspaces(cloud, errand.subscriptions)
+        observed = await observe_everything(cloud, workspaces)
+    now = clock.now()
+    doomed = expiring(observed, now, errand.within, errand.stack)
+    removals = (
+        planning.Removal(one.id, one.deadline.instant, "its time is up", one.renew_for)
+        for one in doomed
+    )
+    plan = planning.remove(removals, observed, now)
+    nothing = Desired(plan.stack, {}, (), ())
+    return await _judge(plan, nothing, observed, cloud, clock, emit), doomed
 
 
 async def _judge(

@@ -16,6 +16,7 @@ from provisioner.cloud import Observed
 from provisioner.resources import (
     TAG_EXPIRES,
     TAG_NAME,
+    TAG_ON_EXPIRY,
     TAG_STACK,
     TARGET_DELETION,
     Live,
@@ -49,6 +50,8 @@ class Doomed:
     deadline: Deadline
     left: timedelta
     state: State
+    renew_for: timedelta | None = None
+    """How long it lives again under the same name, when its manifest asked for renewal."""
 
 
 def deadline_of(live: Endpoint) -> Deadline | None:
@@ -93,7 +96,18 @@ def _judge(live: Endpoint, now: datetime) -> Doomed | None:
         deadline=deadline,
         left=deadline.instant - now,
         state=live.state,
+        renew_for=_renewal(live, deadline),
     )
+
+
+def _renewal(live: Endpoint, deadline: Deadline) -> timedelta | None:
+    """The span that it was first given: from its creation to its deadline."""
+    if live.resource.tags.get(TAG_ON_EXPIRY, "").lower() != "renew":
+        return None
+    if live.created_at is None or live.created_at >= deadline.instant:
+        return SHARED_QUOTA_HOURS
+    # The tag is written to the second and counted from just before the creation.
+    return timedelta(seconds=round((deadline.instant - live.created_at).total_seconds()))
 
 
 def _ours(observed: Observed, stack: str | None) -> Iterable[Endpoint]:

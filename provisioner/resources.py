@@ -18,7 +18,8 @@ TAG_STACK: Final = "provisioner-stack"
 TAG_NAME: Final = "provisioner-name"
 TAG_EXPIRES: Final = "provisioner-expires-at"
 TAG_TERMS: Final = "provisioner-terms-accepted"
-OWN_TAGS: Final = frozenset({TAG_STACK, TAG_NAME, TAG_EXPIRES, TAG_TERMS})
+TAG_ON_EXPIRY: Final = "provisioner-on-expiry"
+OWN_TAGS: Final = frozenset({TAG_STACK, TAG_NAME, TAG_EXPIRES, TAG_TERMS, TAG_ON_EXPIRY})
 
 SHARED_CAPACITY: Final = "SharedComputeCapacityEnabled"
 TARGET_DELETION: Final = "TargetAutoDeletionTime"
@@ -465,3 +466,16 @@ def parse_instant(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+_WORKSPACE = re.compile(
+    r"/subscriptions/([^/]+)/resourceGroups/([^/]+)"
+    r"/providers/Microsoft\.MachineLearningServices/+workspaces/([^/]+)",
+    re.IGNORECASE,
+)
+
+
+def workspace_of(arm_id: str) -> WorkspaceId | None:
+    """The workspace that an ARM id lies in, or None when it lies in none."""
+    match = _WORKSPACE.match(arm_id)
+    return WorkspaceId(match[1], match[2], match[3]) if match else None

@@ -29,6 +29,7 @@ from provisioner.plan.steps import (
     Update,
 )
 from provisioner.resources import (
+    TAG_EXPIRES,
     AnyLive,
     Kind,
     Live,
@@ -37,6 +38,8 @@ from provisioner.resources import (
     ResourceId,
     State,
     describe,
+    parse_instant,
+    tags_of,
 )
 
 
@@ -56,7 +59,8 @@ async def perform(context: Context, step: Step) -> None:
         case Rollout():
             await _roll_out(context, step)
         case Delete():
-            await _delete(context, step, step.resource_id)
+            if not await _renewed_meanwhile(context, step):
+                await _delete(context, step, step.resource_id)
         case Await():
             await _await(context, step)
         case _:
@@ -128,6 +132,20 @@ async def _delete(context: Context, step: Step, id: ResourceId) -> None:
     deadline = context.deadline(id.kind)
     await context.persist(step, lambda: context.cloud.delete(id), deadline)
     await _absent(context, step, id, deadline)
+
+
+async def _renewed_meanwhile(context: Context, step: Delete) -> bool:
+    """Whether somebody else has already replaced what was condemned by a newer one.
+
+    Two reapers may run at once: the slower one must not take down what the other brought back.
+    """
+    if step.expires is None:
+        return False
+    live = await context.cloud.get(step.resource_id)
+    if live is None:
+        return False
+    now = parse_instant(tags_of(live.resource).get(TAG_EXPIRES))
+    return now is not None and now > step.expires
 
 
 async def _absent(context: Context, step: Step, id: ResourceId, deadline: float) -> None:

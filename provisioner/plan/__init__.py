@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from provisioner.plan.build import destroy, ordered, plan, remove, resolve, unresolved
+from provisioner.plan.build import destroy, ordered, plan, resolve, unresolved
 from provisioner.plan.draft import Options
+from provisioner.plan.expired import Removal, remove
 from provisioner.plan.guard import destructive, guard
 from provisioner.plan.steps import Plan, Step, action
 
 __all__ = [
     "Options",
     "Plan",
+    "Removal",
     "Step",
     "action",
     "destroy",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from graphlib import TopologicalSorter
@@ -65,23 +65,6 @@ def destroy(
         remove_serverless(draft, endpoints, seen(workspace), Because.DESTROYED, "named to destroy")
     for wanted in desired.endpoints:
         _destroy_endpoint(draft, wanted, seen(wanted.resource.id.workspace))
-    return _finish(draft, observed)
-
-
-def remove(
-    endpoints: Iterable[ResourceId], observed: Observed, now: datetime, stack: str, reason: str
-) -> Plan:
-    """What takes down the given endpoints with everything in them; reaping is this."""
-    draft = Draft(stack, now)
-    for id in endpoints:
-        view = observed[id.workspace]
-        serverless = [one for one in view.serverless if one.id == id]
-        if serverless:
-            remove_serverless(draft, serverless, view, Because.EXPIRED, reason)
-        for live in view.endpoints:
-            if live.id == id:
-                parts = view.deployments.get(id, ())
-                remove_endpoint(draft, live, parts, Because.EXPIRED, reason)
     return _finish(draft, observed)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime
 from email.utils import format_datetime
 
 from provisioner.desired import SHARED_QUOTA_LIFETIME, WantedDeployment, WantedEndpoint
@@ -143,12 +143,16 @@ def _without_traffic(resource: OnlineEndpoint) -> OnlineEndpoint:
 
 
 def _shared(wanted: WantedEndpoint, draft: Draft) -> OnlineEndpoint:
-    """The endpoint with the bag that only creation can set (AZURE.md §16, shared quota)."""
     if not wanted.shared_quota:
         return wanted.resource
-    deadline = draft.now.replace(microsecond=0) + timedelta(hours=168)
-    bag = {SHARED_CAPACITY: "true", TARGET_DELETION: format_datetime(deadline, usegmt=True)}
-    return replace(wanted.resource, properties={**wanted.resource.properties, **bag})
+    bag = {**wanted.resource.properties, **shared_bag(draft.now)}
+    return replace(wanted.resource, properties=bag)
+
+
+def shared_bag(now: datetime) -> dict[str, str]:
+    """The properties of shared quota, which only creation can set (AZURE.md §16)."""
+    deadline = now.replace(microsecond=0) + SHARED_QUOTA_LIFETIME
+    return {SHARED_CAPACITY: "true", TARGET_DELETION: format_datetime(deadline, usegmt=True)}
 
 
 def _deployment(draft: Draft, scene: _Scene, one: WantedDeployment) -> None:

@@ -193,10 +193,15 @@ class Because(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(_Step):
-    """Delete a live resource and see that it is gone."""
+    """Delete a live resource and see that it is gone.
+
+    `expires` is the deadline that condemned it (UTC): an endpoint that meanwhile carries another
+    one was renewed by somebody else and stays.
+    """
 
     resource_id: ResourceId
     because: Because
+    expires: datetime | None = None
 
     @property
     def target(self) -> ResourceId:

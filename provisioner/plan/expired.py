@@ -1,0 +1,130 @@
+"""Planning what takes down endpoints whose time is up, and what brings renewed ones back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from provisioner.cloud import Observed, WorkspaceSeen
+from provisioner.plan.build import ordered
+from provisioner.plan.draft import Draft
+from provisioner.plan.managed import remove_endpoint, shared_bag
+from provisioner.plan.serverless import remove_serverless
+from provisioner.plan.steps import Because, Create, Delete, Expiry, Plan, SetTraffic, Step
+from provisioner.resources import (
+    TAG_EXPIRES,
+    Live,
+    OnlineDeployment,
+    OnlineEndpoint,
+    Resource,
+    ResourceId,
+    ServerlessEndpoint,
+    instant_text,
+)
+
+ALL_STACKS = "*"
+
+Endpoint = TypeVar("Endpoint", ServerlessEndpoint, OnlineEndpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An endpoint to take down, the deadline that says so (UTC), and how long it lives again."""
+
+    id: ResourceId
+    deadline: datetime
+    reason: str
+    renew_for: timedelta | None = None
+
+
+def remove(
+    removals: Iterable[Removal], observed: Observed, now: datetime, stack: str = ALL_STACKS
+) -> Plan:
+    """What removes the given endpoints with everything in them, and creates renewed ones again."""
+    draft = Draft(stack, now)
+    for removal in removals:
+        view = observed[removal.id.workspace]
+        for serverless in view.serverless:
+            if serverless.id == removal.id:
+                _serverless(draft, removal, serverless, view)
+        for online in view.endpoints:
+            if online.id == removal.id:
+                _online(draft, removal, online, view.deployments.get(online.id, ()))
+    return Plan(stack=stack, now=now, steps=ordered(draft.steps), expiries=tuple(draft.expiries))
+
+
+def _serverless(
+    draft: Draft, removal: Removal, live: Live[ServerlessEndpoint], view: WorkspaceSeen
+) -> None:
+    begin = len(draft.steps)
+    remove_serverless(draft, [live], view, Because.EXPIRED, removal.reason)
+    gone = _condemn(draft, begin, removal)
+    if removal.renew_for is not None:
+        _create(draft, _renewed(live.resource, draft, removal.renew_for), gone)
+
+
+def _online(
+    draft: Draft,
+    removal: Removal,
+    live: Live[OnlineEndpoint],
+    parts: Iterable[Live[OnlineDeployment]],
+) -> None:
+    deployments = list(parts)
+    begin = len(draft.steps)
+    remove_endpoint(draft, live, deployments, Because.EXPIRED, removal.reason)
+    gone = _condemn(draft, begin, removal)
+    if removal.renew_for is None:
+        return
+    fresh = _renewed(live.resource, draft, removal.renew_for)
+    root = _create(draft, replace(fresh, traffic={}), gone)
+    made = [_create(draft, one.resource, (root,)) for one in deployments]
+    traffic = {name: share for name, share in live.resource.traffic.items() if share}
+    if traffic:
+        draft.add(
+            SetTraffic(
+                id=f"traffic:{live.id.key}",
+                reason="is renewed",
+                needs=(root, *made),
+                endpoint=live.id,
+                before={},
+                after=traffic,
+            )
+        )
+
+
+def _condemn(draft: Draft, begin: int, removal: Removal) -> tuple[str, ...]:
+    """Give the deadline to the deletions planned since `begin`; the ids of all those steps."""
+    planned = draft.steps[begin:]
+    draft.steps[begin:] = [_dated(step, removal) for step in planned]
+    if removal.renew_for is None:
+        draft.expiries.append(Expiry(removal.id, removal.deadline))
+    return tuple(step.id for step in planned)
+
+
+def _dated(step: Step, removal: Removal) -> Step:
+    if isinstance(step, Delete) and step.resource_id == removal.id:
+        return replace(step, expires=removal.deadline)
+    return step
+
+
+def _create(draft: Draft, resource: Resource, needs: tuple[str, ...]) -> str:
+    return draft.add(
+        Create(
+            id=f"create:{resource.id.key}",
+            reason="is renewed under the same name",
+            needs=needs,
+            resource=resource,
+        )
+    )
+
+
+def _renewed(resource: Endpoint, draft: Draft, span: timedelta) -> Endpoint:
+    """The same endpoint with a deadline of its own, counted from now."""
+    instant = draft.now + span
+    draft.expiries.append(Expiry(resource.id, instant))
+    tags = {**resource.tags, TAG_EXPIRES: instant_text(instant)}
+    if isinstance(resource, OnlineEndpoint) and resource.shared_quota:
+        return replace(resource, tags=tags, properties=shared_bag(draft.now))
+    return replace(resource, tags=tags)
