@@ -70,11 +70,11 @@ async def _settings(which: Which) -> tuple[azure.Settings, str | None]:
         settings = azure.Settings(
             arm_endpoint=record.url,
             authority=record.url,
-            ca_bundle=Path(record.caBundle),
+            ca_bundle=Path(record.ca_bundle),
             emulator=True,
-            tenant_id=record.tenantId,
-            client_id=record.clientId,
-            client_secret=Secret(record.clientSecret),
+            tenant_id=record.tenant_id,
+            client_id=record.client_id,
+            client_secret=Secret(record.client_secret),
         )
         return settings, f"emulator at {record.url}"
     if which.arm_endpoint is None and which.authority is None:
