@@ -1,0 +1,119 @@
+"""The token buckets: their sizes, their fairness, and who corrects them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from provisioner.azure.budget import Bucket, Budget, kind_of, remaining_in
+from tests.contract.adapter_server import FakeClock
+
+
+async def drain(bucket: Bucket, count: int) -> None:
+    for _ in range(count):
+        await bucket.take()
+
+
+async def test_a_full_bucket_gives_its_burst_at_once() -> None:
+    clock = FakeClock()
+    await drain(Bucket(200, 10, clock), 200)
+    assert clock.elapsed == 0
+
+
+async def test_beyond_the_burst_the_rate_rules() -> None:
+    clock = FakeClock()
+    await drain(Bucket(200, 10, clock), 440)
+    assert clock.elapsed == pytest.approx(24.0, abs=0.01)
+
+
+async def test_waiters_are_served_in_order() -> None:
+    clock = FakeClock()
+    bucket = Bucket(1, 10, clock)
+    served: list[int] = []
+
+    async def waiter(number: int) -> None:
+        await bucket.take()
+        served.append(number)
+
+    await asyncio.gather(*(waiter(number) for number in range(30)))
+    assert served == list(range(30))
+
+
+async def test_a_waiter_that_gives_up_takes_nothing() -> None:
+    clock = FakeClock()
+    bucket = Bucket(1, 10, clock)
+    await bucket.take()
+    waiting = asyncio.create_task(bucket.take())
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    before = clock.elapsed
+    await bucket.take()
+    assert clock.elapsed - before <= 0.1 + 1e-9
+
+
+async def test_the_services_count_lowers_ours_and_never_raises_it() -> None:
+    clock = FakeClock()
+    bucket = Bucket(200, 10, clock)
+    receipt = await bucket.take()
+    bucket.correct(5, receipt)
+    await drain(bucket, 6)
+    assert clock.elapsed == 0
+    bucket.correct(500, receipt)
+    await bucket.take()
+    assert clock.elapsed == pytest.approx(0.1, abs=0.01)
+
+
+async def test_answers_out_of_order_do_not_lose_tokens() -> None:
+    """The count in an answer lacks what was sent after its request: that is allowed for."""
+    clock = FakeClock()
+    bucket = Bucket(200, 10, clock)
+    receipts = [await bucket.take() for _ in range(50)]
+    for left, receipt in reversed(list(zip(range(199, 149, -1), receipts, strict=True))):
+        bucket.correct(left, receipt)
+    await drain(bucket, 150)
+    assert clock.elapsed == 0
+    await bucket.take()
+    assert clock.elapsed > 0
+
+
+async def test_being_corrected_at_every_answer_does_not_slow_the_refill() -> None:
+    """A service that counts like ours, and rounds down, must not cost throughput."""
+    clock = FakeClock()
+    bucket, served = Bucket(10, 10, clock), Bucket(10, 10, clock)
+    for _ in range(110):
+        receipt = await bucket.take()
+        await served.take()
+        bucket.correct(int(served._tokens), receipt)
+    assert clock.elapsed == pytest.approx(10.0, rel=0.05)
+
+
+async def test_a_closed_bucket_gives_nothing_until_it_opens() -> None:
+    clock = FakeClock()
+    bucket = Bucket(250, 25, clock)
+    bucket.close(10)
+    await bucket.take()
+    assert clock.elapsed == pytest.approx(10.0)
+
+
+async def test_buckets_are_per_subscription_and_kind() -> None:
+    budget = Budget(FakeClock())
+    one = "https://x/subscriptions/AAA/resourceGroups/g"
+    assert budget.bucket("GET", one) is budget.bucket("HEAD", one.lower())
+    assert budget.bucket("GET", one) is not budget.bucket("PUT", one)
+    assert budget.bucket("PUT", one) is budget.bucket("POST", one)
+    assert budget.bucket("DELETE", one) is not budget.bucket("PUT", one)
+    assert budget.bucket("GET", one) is not budget.bucket("GET", one.replace("AAA", "BBB"))
+    assert budget.bucket("GET", "https://x/subscriptions?a") is budget.bucket("GET", "https://x/p")
+    assert budget.bucket("GET", one).capacity == 250
+    assert budget.bucket("PUT", one).rate == 10
+
+
+def test_kinds_and_headers() -> None:
+    assert [kind_of(method) for method in ("GET", "POST", "PATCH", "DELETE")] == [
+        "reads", "writes", "writes", "deletes"]  # fmt: skip
+    assert remaining_in("GET", {"x-ms-ratelimit-remaining-subscription-reads": "11"}) == 11
+    assert remaining_in("GET", {"x-ms-ratelimit-remaining-tenant-reads": "12"}) == 12
+    assert remaining_in("PUT", {"x-ms-ratelimit-remaining-subscription-reads": "11"}) is None
+    assert remaining_in("GET", {"x-ms-ratelimit-remaining-subscription-reads": "lots"}) is None
