@@ -161,7 +161,8 @@ class Rollout(_Step):
     """Move traffic from `old` to `new` (deployment names) share by share, resting after each.
 
     `shares` are percent of what the two carry together (`weight`, percent of the endpoint's
-    traffic); `others` is the traffic of further deployments, left as it is. `bake` in seconds.
+    traffic), `begun` the percent of it that `new` carries already, after a run that was cut short;
+    `others` is the traffic of further deployments, left as it is. `bake` in seconds.
     """
 
     endpoint: ResourceId
@@ -172,6 +173,7 @@ class Rollout(_Step):
     others: Mapping[str, int]
     bake: float
     probe: bool
+    begun: int = 0
 
     @property
     def target(self) -> ResourceId:
@@ -256,11 +258,15 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """An endpoint of this plan with a deadline (UTC); `by_azure`: shared quota, 168 h."""
+    """An endpoint of this plan with a deadline (UTC); `by_azure`: shared quota, 168 h.
+
+    `counted`: the instant was counted from the plan's `now`, not read from Azure or a manifest.
+    """
 
     id: ResourceId
     instant: datetime
     by_azure: bool = False
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
