@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -63,10 +64,7 @@ async def connect(which: Which) -> AsyncIterator[Connection]:
 async def _settings(which: Which) -> tuple[azure.Settings, str | None]:
     """How to reach the chosen Azure, and its label; starts the emulator where that was chosen."""
     if which.emulator:
-        try:
-            record = await control.start(which.folder)
-        except (control.StartError, OSError) as error:
-            raise Failed(_no_emulator(which, error)) from error
+        record = await start_emulator(which.folder)
         settings = azure.Settings(
             arm_endpoint=record.url,
             authority=record.url,
@@ -87,14 +85,50 @@ async def _settings(which: Which) -> tuple[azure.Settings, str | None]:
     return settings, which.arm_endpoint
 
 
-def _no_emulator(which: Which, error: Exception) -> Problem:
+def _no_emulator(folder: Path, error: Exception) -> Problem:
     return Problem(
         EMULATOR_DOWN,
-        f"the emulator of {which.folder} did not start",
-        f"look at {which.folder / 'emulator.log'}, or remove {which.folder} to begin afresh",
+        f"the emulator of {folder} did not start",
+        f"look at {folder / 'emulator.log'}, or remove {folder} to begin afresh",
         details=tuple(str(error).splitlines()),
     )
 
 
 def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
+
+
+async def start_emulator(
+    folder: Path = EMULATOR_FOLDER,
+    *,
+    port: int = 0,
+    state: Path | None = None,
+    scenario: str | None = None,
+) -> control.Record:
+    """The emulator of `folder`: the one that runs, or a new one. Raises Failed."""
+    try:
+        return await control.start(folder, port=port, state=state, scenario=scenario)
+    except (control.StartError, OSError) as error:
+        raise Failed(_no_emulator(folder, error)) from error
+
+
+async def emulator_status(folder: Path = EMULATOR_FOLDER) -> control.Record | None:
+    """The record of the emulator that answers now, or None. Leaves no folder behind."""
+    return await control.status(folder) if await asyncio.to_thread(folder.is_dir) else None
+
+
+async def stop_emulator(folder: Path = EMULATOR_FOLDER) -> bool:
+    """Whether one was running; it is gone afterwards."""
+    return await control.stop(folder) if await asyncio.to_thread(folder.is_dir) else False
+
+
+def emulator_environment(record: control.Record) -> dict[str, str]:
+    """Variables with which az, an SDK or `provision` reach the emulator."""
+    return control.environment(record)
+
+
+def serve_emulator(arguments: list[str]) -> int:
+    """Serve in this process until a signal; 0 then, 1 when it cannot start."""
+    from provisioner.emulator.__main__ import main  # noqa: PLC0415 - the server is heavy
+
+    return main(["serve", *arguments])
