@@ -140,8 +140,8 @@ class _Exchange:
         struck = await self._strike(effect)
         if struck is not None:
             return struck
+        check_version(route, call)
         if route.audience == "arm":
-            check_version(route, call)
             self._authorize(route)
         reply = await _run(route, call)
         if isinstance(effect, faults.Drop):

@@ -247,7 +247,7 @@ def cloud_metadata(call: Call) -> Reply:
         "resourceManager": f"{base}/",
         "activeDirectoryDataLake": "https://datalake.azure.net/",
         "sqlManagement": "https://management.core.windows.net:8443/",
-        "microsoftGraphResourceId": "https://graph.microsoft.com/",
+        "microsoftGraphResourceId": f"{base}/",
         "vmImageAliasDoc": f"{base}/emulator/aliases.json",
         "suffixes": {
             "storage": "core.windows.net",

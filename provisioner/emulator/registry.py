@@ -99,6 +99,8 @@ def get_registry(call: Call) -> Reply:
 
 def list_registries(call: Call) -> Reply:
     """The registries of a subscription or resource group: Microsoft's are in Microsoft's."""
+    if call.params["subscriptionId"].lower() != REGISTRY_SUBSCRIPTION:
+        call.tenant.subscription(call.params["subscriptionId"])  # 404 for one that is not there
     found = [r for r in load_registries().values() if _owns(call, r)]
     return Reply(200, {"value": [_registry_body(call, registry) for registry in found]})
 

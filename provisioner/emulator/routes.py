@@ -8,6 +8,8 @@ from provisioner.emulator import (
     authorization,
     capacity,
     entra,
+    graph,
+    groups,
     marketplace,
     online_deployments,
     online_endpoints,
@@ -60,6 +62,8 @@ def build_router(tenant: Tenant) -> Router:
             router.add(Route(method, path, handler, name, versions, action))
     for route in _open_routes():
         router.add(route)
+    for route in _directory_routes():
+        router.add(route)
     for route in registry.routes():
         router.add(route)
     return router
@@ -103,16 +107,18 @@ def _tables() -> list[tuple[tuple[str, ...], list[_Row]]]:
 def _arm_rows() -> list[_Row]:
     provider = f"{SUBSCRIPTION}/providers/{{namespace}}"
     tag = f"/{{scope}}/providers/{_RESOURCES}/tags/default"
-    groups = f"{_RESOURCES}/subscriptions/resourceGroups"
+    kind = f"{_RESOURCES}/subscriptions/resourceGroups"
     return [
         ("GET", "/subscriptions", arm.list_subscriptions, "subscriptions.list", ""),
         ("GET", SUBSCRIPTION, arm.get_subscription, "subscriptions.get", ""),
         ("GET", f"{SUBSCRIPTION}/locations", arm.list_locations, "locations.list", ""),
         ("GET", "/tenants", arm.list_tenants, "tenants.list", ""),
         ("GET", f"{SUBSCRIPTION}/resourceGroups", arm.list_groups, "resourceGroups.list", ""),
-        ("GET", GROUP, arm.get_group, "resourceGroups.get", f"{groups}/read"),
-        ("HEAD", GROUP, arm.head_group, "resourceGroups.head", f"{groups}/read"),
-        ("PATCH", GROUP, arm.patch_group, "resourceGroups.patch", f"{groups}/write"),
+        ("GET", GROUP, arm.get_group, "resourceGroups.get", f"{kind}/read"),
+        ("HEAD", GROUP, arm.head_group, "resourceGroups.head", f"{kind}/read"),
+        ("PUT", GROUP, groups.put_group, "resourceGroups.put", f"{kind}/write"),
+        ("PATCH", GROUP, arm.patch_group, "resourceGroups.patch", f"{kind}/write"),
+        ("DELETE", GROUP, groups.delete_group, "resourceGroups.delete", f"{kind}/delete"),
         ("GET", f"{GROUP}/resources", resources.list_resources, "resources.list", ""),
         ("GET", f"{SUBSCRIPTION}/resources", resources.list_resources, "resources.list", ""),
         ("GET", f"{SUBSCRIPTION}/providers", providers.list_providers, "providers.list", ""),
@@ -337,6 +343,18 @@ def _lock_rows() -> list[_Row]:
         ("PUT", f"{root}/{{name}}", a.put_lock, "locks.put", f"{right}/write"),
         ("DELETE", f"{root}/{{name}}", a.delete_lock, "locks.delete", f"{right}/delete"),
     ]
+
+
+def _directory_routes() -> list[Route]:
+    """Microsoft Graph: a token for it is enough, whoever holds it."""
+    rows: list[tuple[str, str, Handler, str]] = [
+        ("POST", "/v1.0/directoryObjects/getByIds", graph.by_ids, "graph.byIds"),
+        ("GET", "/v1.0/servicePrincipals", graph.service_principals, "graph.servicePrincipals"),
+        ("GET", "/v1.0/servicePrincipals/{id}", graph.one, "graph.one"),
+        ("GET", "/v1.0/users", graph.users, "graph.users"),
+        ("GET", "/v1.0/users/{id}", graph.one, "graph.one"),
+    ]
+    return [Route(m, path, handler, name, audience="ml") for m, path, handler, name in rows]
 
 
 def _open_routes() -> list[Route]:

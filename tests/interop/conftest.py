@@ -1,0 +1,53 @@
+"""One emulator for all of these tests, and an environment that leads clients to it.
+
+Nothing of the clients is patched: they get what `provision emulator env` prints, and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioner.emulator import control
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Where these tests are not wanted, their clients are not even imported."""
+    return True if "not interop" in str(config.getoption("markexpr")) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is `interop`; third parties' warnings are theirs to heed."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.interop)
+            item.add_marker(pytest.mark.filterwarnings("ignore"))
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Record]:
+    """A fresh emulator with the default tenant; its environment is this process's meanwhile."""
+    folder = tmp_path_factory.mktemp("emulator")
+    record = asyncio.run(control.start(folder))
+    before = dict(os.environ)
+    os.environ.update(control.environment(record))
+    try:
+        yield record
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        asyncio.run(control.stop(folder))
+
+
+def client_environment(name: str) -> Path:
+    """The folder of programs of a separate environment, made when it is not there yet."""
+    subprocess.run([str(HERE / "setup"), name], check=True, timeout=900)
+    return ROOT / ".interop" / name / "bin"
