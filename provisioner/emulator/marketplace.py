@@ -17,7 +17,7 @@ from provisioner.emulator.errors import ArmError, JsonObject, provider_not_found
 from provisioner.emulator.mlresource import as_read, envelope, new_child, workspace_of
 from provisioner.emulator.operations import Work, accepted, created
 from provisioner.emulator.paging import ml_page
-from provisioner.emulator.providers import require_registration
+from provisioner.emulator.providers import mark_registered, require_registration
 from provisioner.emulator.serverless import (
     NAMESPACE,
     buyer_of,
@@ -87,7 +87,8 @@ def put(call: Call) -> Reply:
     offer = model.serverless.offer if model is not None and model.serverless is not None else None
     assert offer is not None  # or it would have been refused
     _require_purchase_rights(call, workspace)
-    require_registration(call, "Microsoft.SaaS")
+    # The service registers SaaS for the buyer; that is why buying takes Microsoft.SaaS/register.
+    mark_registered(call, "Microsoft.SaaS")
     resource = new_child(call, workspace, KIND, name, {"properties": {"modelId": model_id}})
     resource.facts["plan"] = {
         "publisherId": offer.publisher,

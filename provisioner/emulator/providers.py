@@ -90,6 +90,16 @@ def require_registration(call: Call, namespace: str) -> None:
         )
 
 
+def mark_registered(call: Call, namespace: str) -> None:
+    """Register a provider at once, if it is not."""
+    subscription_id = call.params["subscriptionId"]
+    if registration(call.tenant, subscription_id, namespace, call.now) != "Registered":
+        key = f"{subscription_id}/{namespace}".lower()
+        entry = {"state": "Registering", "due": call.now}
+        call.tenant.store.document("registrations")[key] = entry
+        call.tenant.store.touch("registrations")
+
+
 def _namespace(call: Call) -> str:
     asked = call.params["namespace"]
     for name in _PROVIDERS:
