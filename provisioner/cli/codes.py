@@ -50,18 +50,16 @@ UNKNOWN_NAME: Final = define(
     "No ModelDeployment of the given manifests has that name.",
     Who.OPERATOR,
 )
-SERVICE: Final = define(
-    "azure.refused",
-    "Azure refused a request",
-    "A request was refused in a way that has no entry of its own; the service's own code and "
-    "message are shown whole.",
+NOT_DEPLOYED: Final = define(
+    "cli.not-deployed",
+    "not deployed",
+    "The deployment is in the manifests, but its endpoint does not exist in Azure.",
     Who.OPERATOR,
 )
-UNREACHABLE: Final = define(
-    "azure.unreachable",
-    "Azure does not answer",
-    "No answer came from the endpoint: refused, reset, timed out, or its certificate is not "
-    "trusted.",
+NO_EMULATOR: Final = define(
+    "cli.no-emulator",
+    "no emulator runs",
+    "The command wants to talk about the emulator of this folder, and there is none.",
     Who.OPERATOR,
 )
 BUG: Final = define(

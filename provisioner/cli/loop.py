@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -16,9 +17,35 @@ T = TypeVar("T")
 _STOP = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(main: Coroutine[Any, Any, T], *, leave: Callable[[int], object] = os._exit) -> T:
-    """The result of `main`. A first SIGINT or SIGTERM cancels it, so that it may name what it
-    leaves running; a second ends the process with 130 without waiting for anything.
+class Interrupts:
+    """What the first Ctrl-C does: cancel the run, or within `gently` only set an event."""
+
+    def __init__(self) -> None:
+        self._event: asyncio.Event | None = None
+
+    @contextmanager
+    def gently(self, event: asyncio.Event) -> Iterator[None]:
+        """The first Ctrl-C sets `event`; who waits on it ends the work in order."""
+        self._event = event
+        try:
+            yield
+        finally:
+            self._event = None
+
+    def strike(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> None:
+        if self._event is not None:
+            loop.call_soon_threadsafe(self._event.set)
+        elif task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+
+
+def run(
+    main: Callable[[Interrupts], Coroutine[Any, Any, T]],
+    *,
+    leave: Callable[[int], object] = os._exit,
+) -> T:
+    """The result of `main`. A first SIGINT or SIGTERM lets it end in order (`Interrupts`), so
+    that it may name what it leaves running; a second ends the process with 130 at once.
 
     Raises asyncio.CancelledError when it was cancelled, and whatever `main` raises.
     """
@@ -26,6 +53,7 @@ def run(main: Coroutine[Any, Any, T], *, leave: Callable[[int], object] = os._ex
     async def supervised() -> T:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
+        interrupts = Interrupts()
         asked = False
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -34,14 +62,14 @@ def run(main: Coroutine[Any, Any, T], *, leave: Callable[[int], object] = os._ex
                 _restore_terminal()
                 leave(ExitCode.INTERRUPTED)
             asked = True
-            if task is not None:
-                loop.call_soon_threadsafe(task.cancel)
-            os.write(2, b"\nstopping; press Ctrl-C again to leave at once\n")
+            interrupts.strike(loop, task)
+            if os.isatty(2):
+                os.write(2, b"\r\nStopping; Ctrl-C again leaves at once.\r\n")
 
         # signal.signal rather than loop.add_signal_handler: it works while the loop is busy too.
         before = {number: signal.signal(number, stop) for number in _STOP}
         try:
-            return await main
+            return await main(interrupts)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

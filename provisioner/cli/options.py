@@ -139,3 +139,14 @@ def format_option(*formats: str) -> Callable[[F], F]:
         show_default=True,
         help="How the result is printed on stdout.",
     )
+
+
+stack_option = click.option(
+    "--stack",
+    default="default",
+    show_default=True,
+    envvar="PROVISION_STACK",
+    metavar="NAME",
+    help="Whose resources these are; two stacks never touch each other's.",
+)
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")

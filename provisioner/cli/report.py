@@ -23,6 +23,7 @@ from provisioner.cli.render.problems import problem_document, problem_text
 from provisioner.cli.session import Session, width
 from provisioner.errors import ExitCode, Problem, ProvisionError, Severity
 from provisioner.errors.cloud import CloudError
+from provisioner.errors.decode import decode
 
 
 def show(problems: Iterable[Problem], session: Session) -> None:
@@ -75,8 +76,10 @@ def translate(
     if isinstance(error, asyncio.CancelledError):
         return ExitCode.INTERRUPTED, (_interrupted(),)
     if isinstance(error, CloudError):
-        return ExitCode.FAILED, (_service(error),)
-    if isinstance(error, OSError) and error.errno in _SYSTEM and error.filename:
+        return ExitCode.FAILED, (decode(error.fault),)
+    if isinstance(error, OSError) and (
+        error.errno == errno.ENOSPC or (error.errno in _SYSTEM and error.filename)
+    ):
         return ExitCode.FAILED, (_system(error),)
     return ExitCode.FAILED, (_bug(error, arguments),)
 
@@ -115,31 +118,10 @@ def _interrupted() -> Problem:
     )
 
 
-def _service(error: CloudError) -> Problem:
-    fault = error.fault
-    if fault.status == 0:
-        return Problem(
-            codes.UNREACHABLE,
-            f"No answer to {fault.operation or 'a request'}.",
-            "check the network, proxy and --arm-endpoint; a private certificate authority is "
-            "given with --ca-bundle",
-            resource=fault.resource,
-            details=(fault.message,) if fault.message else (),
-        )
-    return Problem(
-        codes.SERVICE,
-        f"Azure answered {fault.status} {fault.code} to {fault.operation or 'a request'}.",
-        "the service's own message is above; quote the correlation id in a support request",
-        resource=fault.resource,
-        correlation_id=fault.correlation_id,
-        details=tuple(fault.message.splitlines()),
-    )
-
-
 def _system(error: OSError) -> Problem:
     return Problem(
         codes.SYSTEM,
-        f"{error.strerror}: {error.filename}",
+        f"{error.strerror}: {error.filename or 'standard output'}",
         "mend the file, its permissions or the free space, then run the command again",
     )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import Final
 
 import yaml
 
 from provisioner.errors import Problem
-from provisioner.manifest.schema import KubernetesSecret
+from provisioner.manifest.sinks import KubernetesSecret
 from provisioner.outputs import codes
 from provisioner.outputs.types import EndpointCredentials, SinkError
 from provisioner.resources import Secret
@@ -94,6 +95,12 @@ def quoted(value: str) -> str:
     if "'" not in value:
         return f"'{value}'"
     return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
+
+
+def shell_lines(credentials: EndpointCredentials) -> str:
+    """`export NAME=value` lines, safe to eval whatever the values hold."""
+    values = variables(credentials, None)
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
 
 
 def document(credentials: EndpointCredentials) -> dict[str, str]:

@@ -6,7 +6,7 @@ import os
 import stat
 
 from provisioner.errors import Problem
-from provisioner.manifest.schema import AzureDevOps, GithubOutput
+from provisioner.manifest.sinks import AzureDevOps, GithubOutput
 from provisioner.outputs import codes
 from provisioner.outputs.content import one_line, secret_of
 from provisioner.outputs.types import Context, EndpointCredentials, SinkError

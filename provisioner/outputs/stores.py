@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provisioner.errors import Problem
-from provisioner.manifest.schema import KeyVault
+from provisioner.manifest.sinks import KeyVault
 from provisioner.outputs import codes
 from provisioner.outputs.content import secret_of
 from provisioner.outputs.types import Context, EndpointCredentials, SinkError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import assert_never
 
 from provisioner.errors import Problem
-from provisioner.manifest.schema import (
+from provisioner.manifest.sinks import (
     AzureDevOps,
     Dotenv,
     GithubOutput,

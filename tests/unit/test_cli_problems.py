@@ -126,12 +126,12 @@ def _command(error: BaseException) -> click.Command:
         (
             CloudError(ServiceFault(403, "AuthorizationFailed", "may not", "PUT /x")),
             ExitCode.FAILED,
-            "403 AuthorizationFailed",
+            "AuthorizationFailed",
         ),
         (
             CloudError(ServiceFault(0, "", "connection refused", "GET /x")),
             ExitCode.FAILED,
-            "azure.unreachable",
+            "error[",
         ),
         (OSError(28, "No space left on device", "out/a"), ExitCode.FAILED, "cli.system"),
     ],

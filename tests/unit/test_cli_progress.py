@@ -38,7 +38,12 @@ SCRIPT: tuple[tuple[float, Event], ...] = (
     (0.4, StageFinished("observe", 0.4)),
     (0.4, Noticed(WARNING)),
     (0.5, StageStarted("apply", 3)),
-    (0.5, TermsAccepted("llama-offer", "mlw-prod", "--accept-terms", "2030-01-01T00:00:00Z")),
+    (
+        0.5,
+        TermsAccepted(
+            "llama-offer", "/s/workspaces/mlw-prod", "--accept-terms", "2030-01-01T00:00:00Z"
+        ),
+    ),
     (0.5, StepStarted("a", A)),
     (0.5, StepStarted("b", B)),
     (1.0, StepProgress("a", "Creating")),
@@ -77,7 +82,7 @@ def test_plain_lines() -> None:
         "  who: whoever runs this command\n"
         "  fix: choose another\n"
         "[    0.5s] applying (3)\n"
-        "[    0.5s] terms of llama-offer accepted for mlw-prod by --accept-terms\n"
+        "[    0.5s] terms of llama-offer accepted for workspace mlw-prod by --accept-terms\n"
         f"[    0.5s] {A}: started\n"
         f"[    0.5s] {B}: started\n"
         f"[    1.5s] {B}: again in 20s (429 TooManyRequests)\n"
@@ -131,7 +136,7 @@ def test_ended_steps_stay_as_lines() -> None:
         "warning[test.odd]: the model is legacy",
         "  who: whoever runs this command",
         "  fix: choose another",
-        "terms of llama-offer accepted for mlw-prod by --accept-terms",
+        "terms of llama-offer accepted for workspace mlw-prod by --accept-terms",
         f"✓ {A} 2.1s",
         f"✗ {B}: not enough 1m 04s",
         "  quota",

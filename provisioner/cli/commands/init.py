@@ -18,9 +18,9 @@ from provisioner.manifest.starter import starter
 @click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
 @screen_options
 def init(file: str, force: bool) -> None:
-    """Write a commented starter manifest to FILE (- for stdout).
+    """Write a commented starter manifest.
 
-    FILE is manifests/provision.yaml when left out.
+    FILE is manifests/provision.yaml when left out; - prints it.
     """
     text = starter()
     if file == "-":

@@ -39,14 +39,18 @@ class View(AbstractAsyncContextManager["View"], Protocol):
 
     def __call__(self, event: Event) -> None: ...
 
+    def say(self, text: str) -> None:
+        """Show one line that is no event."""
+        ...
 
-def view(session: Session, stream: TextIO) -> View:
-    """The view that suits `stream` and the options."""
+
+def view(session: Session, stream: TextIO, start: float | None = None) -> View:
+    """The view that suits `stream` and the options; `start`: the run's, in monotonic seconds."""
     if session.log_json:
         return JsonLines(stream)
     if is_terminal(stream):
         return LiveView(_console(stream, session), verbose=session.verbose)
-    return PlainLines(stream, verbose=session.verbose)
+    return PlainLines(stream, verbose=session.verbose, start=start)
 
 
 def _console(stream: TextIO, session: Session) -> Console:
@@ -76,8 +80,14 @@ class JsonLines(_Base):
         self._stream, self._now = stream, now
 
     def __call__(self, event: Event) -> None:
+        self._write(event_document(event))
+
+    def say(self, text: str) -> None:
+        self._write({"event": "note", "text": text})
+
+    def _write(self, document: dict[str, object]) -> None:
         time = self._now().isoformat(timespec="milliseconds")
-        line = json.dumps({"time": time, **event_document(event)}, ensure_ascii=False)
+        line = json.dumps({"time": time, **document}, ensure_ascii=False)
         self._stream.write(line + "\n")
         self._stream.flush()
 
@@ -89,10 +99,15 @@ class PlainLines(_Base):
     """
 
     def __init__(
-        self, stream: TextIO, *, verbose: int = 0, monotonic: Monotonic = time.monotonic
+        self,
+        stream: TextIO,
+        *,
+        verbose: int = 0,
+        start: float | None = None,
+        monotonic: Monotonic = time.monotonic,
     ) -> None:
         self._stream, self._verbose, self._monotonic = stream, verbose, monotonic
-        self._start = monotonic()
+        self._start = monotonic() if start is None else start
         self._titles: dict[str, str] = {}
 
     def __call__(self, event: Event) -> None:
@@ -102,7 +117,11 @@ class PlainLines(_Base):
             line = sentence(event, self._titles)
             if line is None or (isinstance(event, StepProgress) and not self._verbose):
                 return
-            self._stream.write(f"[{self._monotonic() - self._start:7.1f}s] {clean(line)}\n")
+            self.say(line)
+        self._stream.flush()
+
+    def say(self, text: str) -> None:
+        self._stream.write(f"[{self._monotonic() - self._start:7.1f}s] {clean(text)}\n")
         self._stream.flush()
 
 
@@ -183,7 +202,10 @@ class LiveView(_Base):
                 text = problem_text(problem, width=self._console.width, color=color)
                 self._console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
             case _:
-                self._console.print(Text(sentence(event, self._titles) or ""))
+                self.say(sentence(event, self._titles) or "")
+
+    def say(self, text: str) -> None:
+        self._console.print(Text(clean(text)))
 
     def _note(self, step: str, note: str) -> None:
         running = self._running.get(step)

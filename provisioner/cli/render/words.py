@@ -73,9 +73,17 @@ def sentence(event: Event, titles: dict[str, str]) -> str | None:
         case Noticed():
             return None
         case TermsAccepted(offer, scope, by, _):
-            return f"terms of {offer} accepted for {scope} by {by}"
+            return f"terms of {offer} accepted for {_scope(scope)} by {by}"
         case _:
             assert_never(event)
+
+
+def _scope(scope: str) -> str:
+    """`workspace mlw-prod` for a resource id, `subscription …` for a bare one."""
+    if not scope.startswith("/"):
+        return f"subscription {scope}"
+    kind, name = scope.rstrip("/").split("/")[-2:]
+    return f"{kind.removesuffix('s')} {name}"
 
 
 def _finished(event: StepFinished) -> str:

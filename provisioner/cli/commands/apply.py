@@ -1,0 +1,159 @@
+"""`provision apply`: make it so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from provisioner import apply as applying
+from provisioner import pipeline
+from provisioner import plan as planning
+from provisioner.cli import loop
+from provisioner.cli.commands.validate import load
+from provisioner.cli.flow import Flow, check_outputs, softened, surroundings
+from provisioner.cli.options import (
+    azure_options,
+    format_option,
+    manifest_options,
+    screen_options,
+    session_of,
+    stack_option,
+    yes_option,
+)
+from provisioner.cli.render.documents import print_document
+from provisioner.cli.render.results import applied_document, closing_line
+from provisioner.cli.render.rows import rows, table
+from provisioner.cli.report import show
+from provisioner.cli.session import width
+from provisioner.clock import Clock
+from provisioner.errors import Refused
+from provisioner.manifest import Manifests
+from provisioner.pipeline import Applied, Prepared, Wish
+from provisioner.preflight import blocking
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    manifests: Manifests
+    wish: Wish
+    settings: applying.Settings
+    output_format: str
+    yes: bool
+    allow_destroy: bool
+
+
+@click.command()
+@manifest_options
+@format_option("text", "json", "yaml")
+@yes_option
+@click.option("--accept-terms", is_flag=True, help="Accept the Marketplace terms that it needs.")
+@click.option("--adopt", is_flag=True, help="Take over what exists under the manifests' names.")
+@click.option("--prune", is_flag=True, help="Delete what the stack has and no manifest names.")
+@click.option(
+    "--prune-subscriptions", is_flag=True, help="Also Marketplace subscriptions without endpoint."
+)
+@click.option("--allow-destroy", is_flag=True, help="Replace or delete live endpoints if need be.")
+@click.option(
+    "--parallelism", type=click.IntRange(1, 4096), default=256, show_default=True,
+    help="Steps under way at once.",
+)  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
+@click.option(
+    "--wait-for-rbac", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
+    help="Go on trying on 403: a role that was just assigned takes minutes to work.",
+)  # fmt: skip
+@stack_option
+@azure_options
+@screen_options
+@click.pass_context
+def apply(ctx: click.Context, /, **options: Any) -> int:
+    """Make Azure as the manifests say; write URLs and keys.
+
+    Shows the plan, asks, applies it, and writes the outputs. Running it again changes nothing.
+    """
+    session = session_of(ctx)
+    request = _request(options)
+    return loop.run(lambda interrupts: _apply(Flow(session, interrupts), request))
+
+
+def _request(options: Mapping[str, Any]) -> _Request:
+    manifests = load(options["filenames"], options["labels"])
+    allowed = planning.Options(
+        adopt=options["adopt"],
+        prune=options["prune"],
+        prune_subscriptions=options["prune_subscriptions"],
+    )
+    wish = Wish(options["stack"], options["accept_terms"], allowed)
+    settings = applying.Settings(
+        parallelism=options["parallelism"],
+        timeout=options["timeout"],
+        wait_for_rbac=options["wait_for_rbac"],
+    )
+    return _Request(
+        manifests,
+        wish,
+        settings,
+        options["output_format"],
+        options["yes"],
+        options["allow_destroy"],
+    )
+
+
+async def _apply(flow: Flow, request: _Request) -> int:
+    flow.require_answer(request.yes, "apply")
+    context = surroundings(request.output_format)
+    await check_outputs(request.manifests, context)
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(flow.connect())
+        async with flow.view() as emit:
+            prepared = await pipeline.prepare(
+                request.manifests, connection.cloud, request.wish, connection.clock, emit
+            )
+        _consider(flow, request, prepared)
+        async with flow.view() as emit:
+            with flow.interrupts.gently(request.settings.stop):
+                applied = await pipeline.carry_out(
+                    prepared,
+                    connection.cloud,
+                    connection.clock,
+                    emit,
+                    request.settings,
+                    context,
+                )
+        return _finish(flow, request.output_format, prepared, applied, connection.clock)
+
+
+def _consider(flow: Flow, request: _Request, prepared: Prepared) -> None:
+    """Show the plan and get the yes that it needs. Raises Refused."""
+    plan = prepared.plan
+    guarded = planning.guard(plan)
+    errors = blocking(prepared.findings)
+    warned = [one for one in prepared.findings if one not in errors]
+    ask = not request.yes and not plan.empty
+    flow.show_plan(plan, [*warned, *(softened(guarded) if ask or request.allow_destroy else ())])
+    prepared.require_sound()
+    if guarded and not request.allow_destroy and not ask:
+        raise Refused(*guarded)
+    if ask:
+        flow.confirm("Apply these changes?")
+
+
+def _finish(
+    flow: Flow, output_format: str, prepared: Prepared, applied: Applied, clock: Clock
+) -> int:
+    """Print what is now, and what went wrong; return the exit code."""
+    found = rows(prepared.desired, prepared.observed, applied.report, applied.sinks)
+    show(applied.problems, flow.session)
+    if output_format == "text":
+        if found:
+            click.echo(table(found, clock.now(), width=width(sys.stdout)), nl=False)
+        if not flow.session.log_json:
+            click.echo(f"\n{closing_line(applied)}", err=True)
+    else:
+        print_document(applied_document(found, applied), output_format)
+    return applied.exit_code

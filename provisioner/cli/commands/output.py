@@ -1,0 +1,175 @@
+"""`provision output NAME`: URL and key of one deployment, on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from provisioner import outputs
+from provisioner.cli import codes, loop
+from provisioner.cli.commands.validate import load
+from provisioner.cli.flow import Flow, surroundings
+from provisioner.cli.options import (
+    azure_options,
+    format_option,
+    manifest_options,
+    screen_options,
+    session_of,
+    stack_option,
+)
+from provisioner.cli.render.documents import print_document
+from provisioner.cli.report import show
+from provisioner.cloud import Cloud
+from provisioner.desired import desired
+from provisioner.errors import ExitCode, Failed, Problem, UsageError
+from provisioner.errors.cloud import CloudError
+from provisioner.errors.decode import decode
+from provisioner.manifest import Manifests
+from provisioner.outputs import EndpointCredentials, Status
+from provisioner.outputs.content import secret_of, shell_lines
+from provisioner.outputs.types import SinkError
+from provisioner.publish import NO_URL, Published, base_url, published
+from provisioner.resources import describe
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    name: str
+    manifests: Manifests
+    stack: str
+    output_format: str
+    key: bool
+    export: bool
+    write: bool
+
+
+@click.command()
+@click.argument("name")
+@manifest_options
+@format_option("text", "json", "yaml")
+@click.option("--key", is_flag=True, help="Show the key: alone as text, as a field otherwise.")
+@click.option("--export", is_flag=True, help="Shell lines with URL, key and model, for eval.")
+@click.option("--write", is_flag=True, help="Write the outputs that the manifest names again.")
+@stack_option
+@azure_options
+@screen_options
+@click.pass_context
+def output(
+    ctx: click.Context,
+    /,
+    name: str,
+    filenames: tuple[str, ...],
+    labels: dict[str, str],
+    **options: object,
+) -> int:
+    """Show or write one deployment's URL and key.
+
+    Without options: the URL, alone. The key is shown only when it is asked for.
+    """
+    request = _Request(
+        name,
+        load(filenames, labels),
+        str(options["stack"]),
+        str(options["output_format"]),
+        key=bool(options["key"]),
+        export=bool(options["export"]),
+        write=bool(options["write"]),
+    )
+    session = session_of(ctx)
+    return loop.run(lambda interrupts: _output(Flow(session, interrupts), request))
+
+
+async def _output(flow: Flow, request: _Request) -> int:
+    wanted = desired(request.manifests, stack=request.stack)
+    chosen = _chosen(request.name, list(published(wanted)))
+    async with flow.connect() as connection:
+        found = await _credentials(connection.cloud, chosen)
+    if request.write:
+        return await _write(flow, request, chosen, found)
+    try:
+        _show(request, found)
+    except SinkError as error:
+        raise Failed(error.problem) from error
+    return ExitCode.DONE
+
+
+def _chosen(name: str, candidates: list[Published]) -> Published:
+    for one in candidates:
+        if one.origin.name == name:
+            return one
+    names = ", ".join(one.origin.name for one in candidates)
+    raise UsageError(
+        Problem(
+            codes.UNKNOWN_NAME,
+            f'No deployment of these manifests is called "{name}".',
+            f"name one of: {names}" if names else "give the manifest that has it with -f",
+        )
+    )
+
+
+async def _credentials(cloud: Cloud, chosen: Published) -> EndpointCredentials:
+    """URL and keys as Azure has them now. Raises Failed."""
+    id = chosen.endpoint
+    try:
+        live = await cloud.get(id)
+        if live is None:
+            raise Failed(
+                Problem(
+                    codes.NOT_DEPLOYED,
+                    f"The {describe(id)} does not exist.",
+                    "deploy it first: provision apply -f …",
+                    position=chosen.origin.position,
+                    resource=id.arm_id,
+                )
+            )
+        keys = await cloud.keys(id)
+    except CloudError as error:
+        raise Failed(decode(error.fault).at(chosen.origin.position)) from error
+    if not live.url:
+        raise Failed(
+            Problem(
+                NO_URL,
+                f"The {describe(id)} reports no URL; its state is {live.state}.",
+                "wait until it is ready: provision status -f …",
+                resource=id.arm_id,
+            )
+        )
+    return EndpointCredentials(
+        chosen.origin.name, base_url(live.url), keys, chosen.model, chosen.target
+    )
+
+
+def _show(request: _Request, found: EndpointCredentials) -> None:
+    if request.export:
+        click.echo(shell_lines(found), nl=False)
+    elif request.output_format != "text":
+        document = {"name": found.name, "model": found.model.short, "url": found.url}
+        if request.key:
+            document["key"] = secret_of(found).reveal()
+        print_document(document, request.output_format)
+    else:
+        click.echo(secret_of(found).reveal() if request.key else found.url)
+
+
+async def _write(
+    flow: Flow, request: _Request, chosen: Published, found: EndpointCredentials
+) -> int:
+    context = surroundings(request.output_format)
+    results = await outputs.write(found, chosen.origin.outputs, context)
+    failed = [result for result in results if result.status is Status.FAILED]
+    show([result.problem for result in failed if result.problem], flow.session)
+    if request.output_format == "text":
+        for result in results:
+            click.echo(f"{result.status}: {result.target} ({result.sink})")
+        if not results:
+            click.echo(f"{chosen.origin.name} names no outputs.")
+    else:
+        written = [
+            {"sink": result.sink, "target": result.target, "status": str(result.status)}
+            for result in results
+        ]
+        print_document({"name": found.name, "outputs": written}, request.output_format)
+    if not failed:
+        return ExitCode.DONE
+    return ExitCode.PARTIAL if len(failed) < len(results) else ExitCode.FAILED

@@ -1,0 +1,127 @@
+"""What the commands that talk to Azure share: connecting, showing, asking, writing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import click
+
+from provisioner import outputs, wiring
+from provisioner.cli import codes, loop
+from provisioner.cli.render.plans import judged, plan_text
+from provisioner.cli.render.progress import View, view
+from provisioner.cli.report import show
+from provisioner.cli.session import Session, can_ask, width
+from provisioner.errors import Problem, Refused, Severity, UsageError
+from provisioner.events import StageFinished, StageStarted
+from provisioner.manifest import Manifests
+from provisioner.plan import Plan
+from provisioner.wiring import Connection, Which
+
+
+@dataclass(slots=True)
+class Flow:
+    """One run of a command: its options, its start, and what it shows on stderr."""
+
+    session: Session
+    interrupts: loop.Interrupts
+    started: float = field(default_factory=time.monotonic)
+
+    def view(self) -> View:
+        """A view for the next phase; enter it for as long as events may come."""
+        return view(self.session, sys.stderr, self.started)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        """The Azure that the options name; says so when it is not the public one."""
+        which = Which(
+            self.session.emulator,
+            self.session.arm_endpoint,
+            self.session.authority,
+            self.session.ca_bundle,
+        )
+        manager = wiring.connect(which)
+        async with self.view() as emit:
+            emit(StageStarted("connect"))
+            begun = time.monotonic()
+            connection = await manager.__aenter__()
+            emit(StageFinished("connect", time.monotonic() - begun))
+            if connection.label:
+                emit.say(f"using the {connection.label}")
+        try:
+            yield connection
+        except BaseException:
+            if not await manager.__aexit__(*sys.exc_info()):
+                raise
+        else:
+            await manager.__aexit__(None, None, None)
+
+    def show_plan(self, plan: Plan, findings: Sequence[Problem]) -> None:
+        """The plan and what was found, on stderr; not among JSON lines."""
+        if not self.session.log_json:
+            color = self.session.color(sys.stderr)
+            text = plan_text(
+                judged(plan, findings),
+                width=width(sys.stderr),
+                color=color,
+                verbose=bool(self.session.verbose),
+            )
+            click.echo(f"\n{text}", err=True, color=color)
+        show(findings, self.session)
+
+    def require_answer(self, yes: bool, command: str) -> None:
+        """Raises UsageError when a yes is needed and nobody can give it."""
+        if not yes and not can_ask():
+            raise UsageError(
+                Problem(
+                    codes.NOT_CONFIRMED,
+                    f"`provision {command}` asks before it changes anything, but there is no "
+                    "terminal to ask on.",
+                    f"look at the plan first, then run: provision {command} --yes …",
+                )
+            )
+
+    def confirm(self, question: str) -> None:
+        """Raises Refused unless the person types yes."""
+        answer = loop.ask(f'{question}\nOnly "yes" is accepted: ')
+        if answer != "yes":
+            raise Refused(
+                Problem(
+                    codes.DECLINED,
+                    "Not confirmed; nothing was changed.",
+                    'run the command again and answer "yes"',
+                    severity=Severity.NOTE,
+                )
+            )
+
+
+def surroundings(output_format: str) -> outputs.Context:
+    """Where sinks write. Commands for a pipeline's runner go to stdout, but never into a JSON
+    or YAML document: then to stderr, which runners read as well."""
+    to_stderr = output_format != "text"
+    return outputs.Context(command=lambda line: click.echo(line, err=to_stderr))
+
+
+async def check_outputs(manifests: Manifests, context: outputs.Context) -> None:
+    """Raises Refused when an output of the manifests could not be written."""
+    problems: list[Problem] = []
+    loaded = {one.name: one for one in manifests.deployments}
+    declared = [(one.name, one.document.spec.outputs) for one in manifests.deployments]
+    for name, index, problem in outputs.clashes(declared, context):
+        problems.append(problem.at(loaded[name].position("spec", "outputs", index)))
+    for one in manifests.deployments:
+        for index, output in enumerate(one.document.spec.outputs):
+            place = one.position("spec", "outputs", index)
+            found = await outputs.check_writable([output], context)
+            problems += [problem.at(place) for problem in found]
+    if problems:
+        raise Refused(*problems)
+
+
+def softened(problems: Sequence[Problem]) -> list[Problem]:
+    """The same as warnings: what a plan foretells, an apply would refuse."""
+    return [replace(problem, severity=Severity.WARNING) for problem in problems]
