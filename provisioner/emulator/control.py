@@ -112,6 +112,7 @@ def environment(record: Record) -> dict[str, str]:
         "AZURE_SUBSCRIPTION_ID": record.subscription_id,
         "AZURE_AUTHORITY_HOST": record.url,
         "ARM_CLOUD_METADATA_URL": f"{record.url}/metadata/endpoints?api-version=2019-05-01",
+        "REGISTRY_DISCOVERY_ENDPOINT_URL": f"{record.url}/",  # azure-ai-ml, for registries
         "REQUESTS_CA_BUNDLE": record.ca_bundle,
         "SSL_CERT_FILE": record.ca_bundle,
         "PROVISION_ARM_ENDPOINT": record.url,

@@ -231,7 +231,8 @@ def cloud_metadata(call: Call) -> Reply:
     base = call.base_url
     host = base.removeprefix("https://")
     cloud = {
-        "portal": base,
+        # azure-ai-ml derives its token's audience, https://ml.azure.<suffix>, from this host.
+        "portal": "https://portal.azure.com",
         "name": "AzureEmulator",
         "authentication": {
             "loginEndpoint": base,
