@@ -50,6 +50,7 @@ class Bucket:
         self._filled_at = clock.monotonic()
         self._closed_until = 0.0
         self._taken = 0
+        self._counted: bool | None = None
         self._line = asyncio.Lock()  # asyncio's locks wake their waiters in order
 
     async def take(self) -> Receipt:
@@ -67,13 +68,24 @@ class Bucket:
         The count was made somewhere between sending and now; what was sent after `receipt` is not
         in it yet, what flowed in since is. It is a rounded-down number, hence the one on top.
         """
+        self._counted = True
         now = self._refill()
         later = self._taken - receipt.order
         believed = remaining + 1 - later + (now - receipt.at) * self.rate
         self._tokens = min(self._tokens, believed)
 
+    def uncounted(self) -> None:
+        """A good answer came without a count: unless one ever came with it, nobody counts here.
+
+        ARM puts its count on every good answer of the ML provider that is on record, so a service
+        without one keeps no such bucket, and holding back would only cost time.
+        """
+        if self._counted is None:
+            self._counted = False
+
     def close(self, seconds: float) -> None:
         """Nothing leaves before `seconds` have passed: the service said 429."""
+        self._counted = True
         now = self._refill()
         self._closed_until = max(self._closed_until, now + seconds)
         self._tokens = min(self._tokens, 1.0)
@@ -90,6 +102,8 @@ class Bucket:
         now = self._refill()
         if now < self._closed_until:
             return self._closed_until - now
+        if self._counted is False:
+            return 0.0
         missing = 1.0 - self._tokens
         # A thousandth of a token is rounding, not debt.
         return missing / self.rate if missing > 0.001 else 0.0

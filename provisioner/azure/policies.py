@@ -54,6 +54,8 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         remaining = remaining_in(sent.method, answer.headers)
         if remaining is not None:
             bucket.correct(remaining, receipt)
+        elif answer.status_code < 400:
+            bucket.uncounted()
         if answer.status_code == 429 and _is_arms_own(answer, remaining):
             bucket.close(retry_after(answer.headers, self._clock.now()) or 1.0)
         return response

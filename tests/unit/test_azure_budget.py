@@ -65,6 +65,24 @@ async def test_the_services_count_lowers_ours_and_never_raises_it() -> None:
     assert clock.elapsed == pytest.approx(0.1, abs=0.01)
 
 
+async def test_a_service_that_does_not_count_is_not_held_back() -> None:
+    clock = FakeClock()
+    bucket = Bucket(10, 1, clock)
+    await drain(bucket, 10)
+    bucket.uncounted()
+    await drain(bucket, 100)
+    assert clock.elapsed == 0
+
+
+async def test_one_count_is_enough_to_keep_to_the_bucket() -> None:
+    clock = FakeClock()
+    bucket = Bucket(10, 1, clock)
+    bucket.correct(9, await bucket.take())
+    bucket.uncounted()
+    await drain(bucket, 11)
+    assert clock.elapsed >= 1
+
+
 async def test_answers_out_of_order_do_not_lose_tokens() -> None:
     """The count in an answer lacks what was sent after its request: that is allowed for."""
     clock = FakeClock()
