@@ -55,8 +55,8 @@ def list_subscriptions(call: Call) -> Reply:
         for s in call.tenant.scenario.subscriptions
         if _visible(call, f"/subscriptions/{s.id}")
     ]
-    count = {"type": "Total", "value": len(shown)}
-    return Reply(200, {"value": shown, "count": count})
+    # The specification requires nextLink; empty is what clients take for the end of the list.
+    return Reply(200, {"value": shown, "nextLink": ""})
 
 
 def get_subscription(call: Call) -> Reply:
@@ -90,7 +90,8 @@ def list_tenants(call: Call) -> Reply:
                     "defaultDomain": "emulator.example",
                     "tenantType": "AAD",
                 }
-            ]
+            ],
+            "nextLink": "",
         },
     )
 

@@ -40,10 +40,11 @@ def _rows(call: Call, location: str) -> tuple[quota.Usage, ...]:
 
 def _entry(call: Call, location: str, kind: str, name: str, label: str) -> JsonObject:
     root = f"/subscriptions/{call.params['subscriptionId']}/providers/{_TYPE}/locations/{location}"
+    since_2022 = {} if call.api_version < "2022" else {"amlWorkspaceLocation": location}
     return {
         "id": f"{root}/{kind}/{name}",
         "type": f"{_TYPE}/{kind}",
-        "amlWorkspaceLocation": location,
+        **since_2022,
         "unit": "Count",
         "name": {"value": name, "localizedValue": label},
     }
@@ -93,4 +94,5 @@ def update_quotas(call: Call) -> Reply:
 
 def vm_sizes(call: Call) -> Reply:
     _location(call)
-    return Reply(200, {"value": [as_arm(size) for size in load_vm_sizes().values()]})
+    sizes = [as_arm(size) for size in load_vm_sizes().values()]
+    return Reply(200, {"amlCompute" if call.api_version < "2022" else "value": sizes})

@@ -127,6 +127,7 @@ def _body(extra: dict[str, Shape]) -> Obj:
 
 
 _OLDEST = "2022-02-01-preview"
+_COLLECTING = "2023-04-01-preview"  # the first saved version that knows dataCollector
 _BODIES = {True: _body(dict(_OLD)), False: _body(dict(_NEW))}
 _PATCH = Obj({"tags": TAGS, "sku": PARTIAL_SKU, "identity": PARTIAL_IDENTITY})
 _LOGS = Obj({"containerType": "string", "tail": "integer"})
@@ -157,7 +158,7 @@ def render(resource: Resource, call: Call) -> JsonObject:
     }
     if call.api_version == _OLDEST:
         properties["privateNetworkConnection"] = own.get("privateNetworkConnection") or False
-    else:
+    if call.api_version >= _COLLECTING:
         properties["dataCollector"] = own.get("dataCollector")
     return envelope(resource, properties)
 

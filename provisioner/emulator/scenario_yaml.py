@@ -275,7 +275,7 @@ def _at(node: yaml.Node, message: str) -> Problem:
 
 
 def _is_null(node: yaml.ScalarNode) -> bool:
-    return not node.style and node.value in ("", "~", "null", "Null", "NULL", "none")
+    return not node.style and node.value in ("", "~", "null", "Null", "NULL")
 
 
 def _scalar(convert: Callable[[str], object], node: yaml.Node) -> object:

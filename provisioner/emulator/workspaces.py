@@ -113,6 +113,22 @@ def _workspace(
     )
 
 
+# The first api-version of those saved (or, for etag and softDeleteEnabled, recorded) that shows it.
+_SINCE = {
+    "systemData": "2022-02-01-preview",
+    "tenantId": "2022-02-01-preview",
+    "mlFlowTrackingUri": "2022-02-01-preview",
+    "publicNetworkAccess": "2022-02-01-preview",
+    "storageHnsEnabled": "2022-02-01-preview",
+    "etag": "2022-05-01",
+    "softDeleteEnabled": "2022-05-01",
+    "v1LegacyMode": "2022-05-01",
+    "kind": "2023-04-01-preview",
+    "managedNetwork": "2023-04-01-preview",
+    "enableDataIsolation": "2023-04-01-preview",
+}
+
+
 def render(resource: Resource, call: Call) -> JsonObject:
     """A workspace with what the specification has and a little of what it lacks (AZURE.md §17)."""
     guid = workspace_guid(resource)
@@ -145,7 +161,7 @@ def render(resource: Resource, call: Call) -> JsonObject:
         "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{resource.key}/identity")),
         "tenantId": call.tenant.scenario.tenant_id,
     }
-    return {
+    shown: JsonObject = {
         "id": resource.id,
         "name": resource.name,
         "type": TYPES["workspaces"],
@@ -163,6 +179,13 @@ def render(resource: Resource, call: Call) -> JsonObject:
             "lastModifiedByType": "User",
         },
     }
+    for name, since in _SINCE.items():
+        if call.api_version < since:
+            shown.pop(name, None)
+            properties.pop(name, None)
+    if call.api_version >= "2022":
+        del properties["creationTime"]
+    return shown
 
 
 def get(call: Call) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fnmatch
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from provisioner.emulator.routing import Route, Router
-from provisioner.emulator.scenario import load, parse
+from provisioner.emulator.scenario import parse
 from provisioner.emulator.scenario_types import Scenario
 from provisioner.emulator.server import Settings, running
 from tests.contract.drive import Driver
@@ -23,11 +24,21 @@ from tests.shared import shared_dir
 # Served, but in no saved specification; everything else that is unknown is an error.
 UNDESCRIBED = {
     "operations.status": "the specifications leave the URL of an operation to the service",
+    "RegistryManagement*": "described in OpenAPI 3, which oav does not read; judged below",
+    "workspaces.put": "answers 501: workspaces come from the scenario",
     "operations.result": "the specifications leave the URL of an operation to the service",
     "locks.*": "Microsoft.Authorization/locks is not among the saved files",
     "entra.*": "Microsoft Entra is no resource provider",
     "metadata": "the cloud's metadata is no resource provider's",
     "emulator.*": "the emulator's own",
+}
+
+
+# Api-versions that were not saved, each with its nearest neighbour that was.
+STAND_INS = {"2025-04-01": "2024-07-01"}
+WORKSPACE_STAND_INS = {
+    "2023-08-01-preview": "2023-04-01-preview",
+    "2024-01-01-preview": "2024-10-01",
 }
 
 
@@ -52,11 +63,21 @@ def described_versions(specs: Path) -> dict[str, set[str]]:
         if "examples" not in parts and "resource-manager" in parts and "Microsoft." in parts[3]:
             kind = "subscriptions" if file.stem == "subscriptions" else ""
             found.setdefault(f"{parts[3]}{kind}".lower(), set()).add(parts[5])
+    found["microsoft.resources"] |= STAND_INS.keys()
     return found
 
 
 def is_undescribed(operation: str) -> bool:
-    return operation in UNDESCRIBED or f"{operation.partition('.')[0]}.*" in UNDESCRIBED
+    return any(fnmatch.fnmatchcase(operation, glob) for glob in UNDESCRIBED)
+
+
+def stand_in(exchange: Exchange) -> str:
+    """The saved api-version that comes nearest to the one of the call."""
+    parts = exchange.path.lower().rstrip("/").split("/")
+    is_workspace = "microsoft.machinelearningservices" in parts and "workspaces" in parts[-2:]
+    if is_workspace and exchange.version in WORKSPACE_STAND_INS:
+        return WORKSPACE_STAND_INS[exchange.version]
+    return STAND_INS.get(exchange.version, exchange.version)
 
 
 def served(routes: Iterable[Route], versions: dict[str, set[str]]) -> list[Served]:
@@ -65,8 +86,8 @@ def served(routes: Iterable[Route], versions: dict[str, set[str]]) -> list[Serve
     for route in routes:
         if is_undescribed(route.operation):
             continue
-        for version in route.versions or ("v1.0",):
-            if not route.versions or version in versions.get(_namespace(route), ()):
+        for version in route.versions:
+            if version in versions.get(_namespace(route), ()):
                 found.append(Served(route.operation, route.method, route.template, version))
     return found
 
@@ -131,8 +152,10 @@ def specs() -> Path:
 
 @pytest.fixture(scope="module")
 def run(specs: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    scenario = parse("behaviour: {throttling: false}")
-    assert scenario.subscriptions == load(None).subscriptions
+    scenario = parse(
+        "behaviour: {throttling: false}\n"
+        "denyAssignments: [{name: none, scope: /, permission: {actions: [Microsoft.None/*]}}]\n"
+    )
     return asyncio.run(drive(tmp_path_factory.mktemp("emulator"), scenario, specs))
 
 
@@ -143,7 +166,7 @@ def verdicts(run: Run, specs: Path, tmp_path_factory: pytest.TempPathFactory) ->
         for exchange in run.exchanges
         if (route := route_of(run.router, exchange)) is None or not is_undescribed(route.operation)
     ]
-    return judge(arm, specs, tmp_path_factory.mktemp("judge"))
+    return judge(arm, specs, tmp_path_factory.mktemp("judge"), stand_in)
 
 
 def test_good_requests_are_answered_as_expected(run: Run) -> None:
@@ -165,7 +188,7 @@ def test_every_operation_served_is_validated(
         route = route_of(run.router, verdict.exchange)
         good = verdict.operation and not verdict.problems and verdict.exchange.status < 400
         if route is not None and good:
-            version = verdict.exchange.version.lower() or "v1.0"
+            version = verdict.exchange.version.lower()
             validated.add(Served(route.operation, route.method, route.template, version))
     missing = [each for each in run.wanted if each not in validated]
     count = len(run.wanted) - len(missing)

@@ -38,6 +38,22 @@ const validator = new LiveValidator({
 });
 await validator.initialize();
 
+// Operations of Microsoft.Resources on a provider (`…/providers/{namespace}/register`) are filed by
+// the library under no provider, but looked up under the one that the URL names.
+const searcher = validator.operationSearcher;
+const search = searcher.search.bind(searcher);
+searcher.search = (info) => {
+  try {
+    return search(info);
+  } catch (error) {
+    try {
+      return search({ ...info, providerNamespace: "microsoft.unknown" });
+    } catch {
+      throw error;
+    }
+  }
+};
+
 const issues = (side) =>
   (side.errors ?? []).map((error) => ({
     code: error.code,
