@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from provisioner.catalog.facts import (
     LIMITS,
@@ -26,6 +26,9 @@ from provisioner.catalog.facts import (
     Stage,
 )
 from provisioner.resources import ModelRef, normal_region
+
+_AS_GOOD: Final = 0.02
+"""How much worse than the best a suggestion may fit and still be made."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,13 @@ class Catalog:
         if same:
             words = {key: short for key, short in words.items() if _of(ref.registry, key)}
         word = f"{ref.registry}/{ref.name}" if ref.registry else ref.name
-        return [words[key] for key in get_close_matches(word.lower(), words, 3, ratio)]
+        close = get_close_matches(word.lower(), words, 3, ratio)
+        scores = [SequenceMatcher(None, word.lower(), key).ratio() for key in close]
+        return [
+            words[key]
+            for key, score in zip(close, scores, strict=True)
+            if score > scores[0] - _AS_GOOD
+        ]
 
     @cached_property
     def _shorts(self) -> Mapping[str, str]:

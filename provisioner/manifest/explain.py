@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final, TypeAlias, get_args
 
@@ -62,10 +62,30 @@ def children(cls: type[Document]) -> Mapping[str, type[Document] | None]:
 
 
 def _part(annotation: Any) -> type[Document] | None:
+    return next(_parts(annotation), None)
+
+
+def _parts(annotation: Any) -> Iterator[type[Document]]:
     if isinstance(annotation, type) and issubclass(annotation, Document):
-        return annotation
-    parts = (_part(argument) for argument in get_args(annotation))
-    return next((part for part in parts if part is not None), None)
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _parts(argument)
+
+
+def parts(*roots: type[Document]) -> tuple[type[Document], ...]:
+    """The parts of the schema, each once, in the order in which a reader meets them."""
+    found: dict[type[Document], None] = {}
+
+    def visit(cls: type[Document]) -> None:
+        if cls not in found:
+            found[cls] = None
+            for field in cls.model_fields.values():
+                for part in _parts(field.annotation):
+                    visit(part)
+
+    for root in roots:
+        visit(root)
+    return tuple(found)
 
 
 class _Explainer:
@@ -85,7 +105,8 @@ class _Explainer:
         value: Any = self.value
         for index, part in enumerate(loc):
             inner = _step(value, part)
-            if part == "[key]" or (part in _TAGS and loc[index - 1] == "workspace"):
+            tag = part in _TAGS and index > 0 and loc[index - 1] == "workspace"
+            if tag or (part == "[key]" and inner is _ABSENT):
                 continue
             path.append(part)
             value = inner
@@ -225,6 +246,9 @@ def _example(cls: type[Document] | None, key: str) -> str:
         for name, field in cls.model_fields.items():
             if (field.alias or name) == key and field.examples:
                 return f"add it, such as {key}: {field.examples[0]}"
+        part = children(cls).get(key)
+        if part is not None and part.choices:
+            return f'add "{key}:", and below it {" or ".join(part.choices[0].keys)}'
     return f'add "{key}:"'
 
 
@@ -246,6 +270,8 @@ def _wrong_type(takes: str, hint: str) -> Callable[[str, Any, Context], Explanat
         advice = hint
         if value is None:
             advice = "give it a value, or remove the key"
+        elif takes == "text" and isinstance(value, float):
+            advice = "put it in quotes"  # its digits as written are lost: 1.10 reads as 1.1
         elif takes == "text" and not isinstance(value, dict | list):
             advice = f'quote it: "{quoted(value)}"'
         elif takes in ("an integer", "a number") and isinstance(value, str):

@@ -97,7 +97,8 @@ def instance_type(loaded: Loaded[ModelDeployment]) -> Problem | None:
     size, known = managed.instance_type, catalog.load()
     if known.sku(size) is not None:
         return None
-    meant = near(size, (sku.name for sku in known.skus.values()), ratio=0.8)
+    names = tuple(sku.name for sku in known.skus.values())
+    meant = near(size, names, ratio=0.8) or near(f"Standard_{size}", names, ratio=0.9)
     well_formed = _VM_SIZE.fullmatch(size) is not None
     if well_formed and (meant is None or not _misspelt(size, meant)):
         return None

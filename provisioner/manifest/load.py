@@ -40,8 +40,9 @@ def _finish(texts: Sequence[Source], problems: list[Problem]) -> Manifests:
     for source in texts:
         found: list[Problem] = []
         for raw in parse(source, found):
-            if len(found) < MAX_PROBLEMS:
-                _document(raw, workspaces, deployments, found)
+            if len(found) > MAX_PROBLEMS:
+                break
+            _document(raw, workspaces, deployments, found)
         incomplete = incomplete or bool(found)
         problems.extend(_capped(found, source))
     if not (workspaces or deployments or problems):
@@ -100,7 +101,9 @@ def _kind(raw: Raw, problems: list[Problem]) -> type[Workspace] | type[ModelDepl
         if version is None:
             wrong = near("apiVersion", [key for key in value if key != "kind"])
             what = "the document has no apiVersion"
-            hint = f'rename "{wrong}"' if wrong else f"add apiVersion: {API_VERSION}"
+            hint = (
+                f'rename "{wrong}" to "apiVersion"' if wrong else f"add apiVersion: {API_VERSION}"
+            )
             refuse(codes.API_VERSION, what, hint)
         else:
             what = f"unknown apiVersion {quoted(version)}"

@@ -190,10 +190,11 @@ class _Builder:
         self.anchors[anchor] = (value, mark, size)
 
     def _tag(self, event: Any, mark: Any) -> None:
+        tag = event.tag.replace("tag:yaml.org,2002:", "!!")
         self.report(
             Problem(
                 codes.UNSUPPORTED,
-                f'the tag "{event.tag[:80]}" has no meaning in a manifest',
+                f"the tag {tag[:80]} has no meaning in a manifest",
                 "remove it; quote the value if text is meant",
                 position=self.at(mark),
             )
@@ -350,7 +351,7 @@ def parse(source: Source, problems: list[Problem]) -> list[Raw]:
         else:
             return documents
         start = _next_start(source.lines, builder.line)
-        if start is None or len(problems) - before >= MAX_PROBLEMS:
+        if start is None or len(problems) - before > MAX_PROBLEMS:
             return documents
         builder.base = start
         text = "\n".join(source.lines[start:])

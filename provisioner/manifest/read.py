@@ -42,7 +42,7 @@ def _folder(root: Path, problems: list[Problem]) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         problems.append(_unreadable(str(error.filename or root), error))
 
-    found = 0
+    found, before = 0, len(problems)
     for folder, folders, files in os.walk(root, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -51,7 +51,7 @@ def _folder(root: Path, problems: list[Problem]) -> Iterator[Path]:
                 continue
             found += 1
             yield path
-    if not found and not problems:
+    if not found and len(problems) == before:
         problems.append(
             Problem(
                 codes.EMPTY,
@@ -92,25 +92,24 @@ def decode(name: str, data: bytes) -> Source | Problem:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8", "replace")
-        line = before.count("\n") + 1
+        lines = Source(name, data[: error.start].decode("utf-8", "replace")).lines
+        whole = Source(name, data.decode("utf-8", "replace"))
         return Problem(
             codes.NOT_TEXT,
-            f"{name} is not UTF-8 text: byte 0x{data[error.start]:02x} on line {line}",
+            f"{name} is not UTF-8 text: it has the byte 0x{data[error.start]:02x}",
             "save it as UTF-8 and try again",
+            position=whole.position(len(lines), len(lines[-1]) + 1),
         )
     source = Source(name, text)
     bad = _CONTROL.search(text)
     if bad is None:
         return source
-    before = text[: bad.start()]
-    column = bad.start() - max(before.rfind("\n"), before.rfind("\r"))
-    line = len(Source(name, before).lines)
+    lines = Source(name, text[: bad.start()]).lines
     return Problem(
         codes.NOT_TEXT,
         f"{name} has the control character U+{ord(bad[0]):04X}",
         "remove it; is this a text file?",
-        position=source.position(line, max(column, 1)),
+        position=source.position(len(lines), len(lines[-1]) + 1),
     )
 
 

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|d|h|m|s)")
-_DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
+_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|d|h|m|s)", re.ASCII)
+_DURATION: Final = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 
 GUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -106,9 +106,12 @@ def matching(pattern: str, rule: str, kind: str = "name") -> AfterValidator:
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
+        hint = rule
         if not compiled.fullmatch(value):
-            hint = rule if kind == "name" else f"it takes {rule}"
-            raise fault(f'"{value[:80]}" does not fit', hint, kind)
+            what = f'"{value[:80]}" is not a valid name'
+            if kind != "name":
+                what, hint = f'"{value[:80]}" is not valid', f"it takes {rule}"
+            raise fault(what, hint, kind)
         return value
 
     return AfterValidator(check)
@@ -117,7 +120,7 @@ def matching(pattern: str, rule: str, kind: str = "name") -> AfterValidator:
 def label_key(key: str) -> str:
     """A label's key, which becomes the name of an Azure tag."""
     if not key or len(key) > 128 or set(key) & set("<>%&\\?/"):
-        hint = "1 to 128 characters, none of them < > % & \\ ? /"
+        hint = "it takes 1 to 128 characters, none of them < > % & \\ ? /"
         raise fault(f'"{key[:60]}" cannot be the name of a tag', hint)
     if key.lower().startswith("provisioner-"):
         raise fault(f'the label "{key}" is reserved for this tool', "choose another name")

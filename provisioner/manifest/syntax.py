@@ -62,17 +62,23 @@ def explain_yaml(error: yaml.YAMLError, source: Source, base: int) -> tuple[Prob
     mark = getattr(error, "problem_mark", None)
     context = getattr(error, "context_mark", None)
     line = (mark.line if mark else 0) + base
-    place = context if context and "end of stream" in said else mark
+    place = context if context and mark and _unclosed(said, mark.line > context.line) else mark
     position = source.position(
         (place.line if place else 0) + base + 1, (place.column if place else 0) + 1
     )
+    seen = said
     if "cannot start any token" in said and position.snippet[position.column - 1 :][:1] == "\t":
-        said = "tab character"
+        seen = "tab character"
     what, hint = next(
-        ((what, hint) for pattern, what, hint in _TABLE if re.search(pattern, said)),
+        ((what, hint) for pattern, what, hint in _TABLE if re.search(pattern, seen)),
         ("the text is not YAML", "look at this line and the one above"),
     )
     problem = Problem(
         codes.SYNTAX, what, hint, position=position, details=(f"the YAML parser says: {said}",)
     )
     return problem, line
+
+
+def _unclosed(said: str, later: bool) -> bool:
+    """Whether the fault lies where a quote or bracket opens, on an earlier line."""
+    return "end of stream" in said or (later and re.search(r"',' or '[\]}]'", said) is not None)
