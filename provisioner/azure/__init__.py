@@ -29,7 +29,8 @@ async def connect(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """A cloud with a token in hand; closes every connection at the end.
 
     Raises `Failed` with a designed problem when there is no credential, it is refused, the login
-    service cannot be reached, or the CA bundle cannot be used.
+    service cannot be reached, or the CA bundle cannot be used; `UsageError` for an address that is
+    not https.
     """
     from provisioner.azure.connect import open_cloud  # noqa: PLC0415 - see the docstring above
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -20,7 +22,7 @@ from provisioner.azure.registry import Registries
 from provisioner.azure.settings import Settings
 from provisioner.azure.values import mapping, text, texts
 from provisioner.clock import Clock, SystemClock
-from provisioner.errors import Failed, Problem
+from provisioner.errors import Failed, Problem, UsageError
 from provisioner.errors.cloud import CloudError
 
 _METADATA: Final = "/metadata/endpoints?api-version=2022-09-01"
@@ -39,6 +41,8 @@ class _Cloud:
 async def open_cloud(settings: Settings, clock: Clock | None) -> AsyncIterator[AzureCloud]:
     """See `provisioner.azure.connect`."""
     clock = clock or SystemClock()
+    _check_addresses(settings)
+    _hush()
     try:
         session = make_session(settings)
     except (OSError, ssl.SSLError) as error:
@@ -46,8 +50,12 @@ async def open_cloud(settings: Settings, clock: Clock | None) -> AsyncIterator[A
     async with session:
         cloud = await _describe(settings, session)
         transport = make_transport(session, settings)
-        source = credentials.choose(settings, cloud.authority, transport)
         scope = f"{cloud.audience}/.default"
+        try:
+            source = credentials.choose(settings, cloud.authority, transport)
+        except ValueError as error:  # a tenant id or certificate that cannot be one
+            refusal = credentials.refused(error)
+            raise credentials.problem_of(refusal, settings, cloud.authority) from error
         async with credentials.Tokens(source, clock) as tokens:
             try:
                 await tokens.get_token_info(scope, options={"enable_cae": True})
@@ -87,6 +95,39 @@ async def _describe(settings: Settings, session: aiohttp.ClientSession) -> _Clou
     return _Cloud(
         settings.authority or text(authentication.get("loginEndpoint")), audience.rstrip("/")
     )
+
+
+def _check_addresses(settings: Settings) -> None:
+    addresses = {"--arm-endpoint": settings.arm_endpoint, "--authority": settings.authority,
+                 "the registry discovery address": settings.registry_discovery}  # fmt: skip
+    wrong = [
+        Problem(
+            problems.BAD_ADDRESS,
+            f"{name} is {address!r}, which is no https:// address.",
+            "Give the whole address, for example https://management.usgovcloudapi.net.",
+        )
+        for name, address in addresses.items()
+        if address is not None and not _is_https(address)
+    ]
+    if wrong:
+        raise UsageError.of(wrong)
+
+
+def _is_https(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
+    except ValueError:
+        return False
+
+
+def _hush() -> None:
+    """Azure's packages warn through logging about what they also raise; without any handler
+    Python would print that to stderr, beside the designed error."""
+    for name in ("azure", "msal"):
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
 
 
 def _bad_bundle(settings: Settings, error: Exception) -> Failed:

@@ -29,6 +29,9 @@ T = TypeVar("T")
 RENEW_BEFORE: Final = 300.0
 """Seconds before its end at which a token is renewed; azure-core uses the same."""
 
+_LAST_MOMENT: Final = 30.0
+"""Seconds of life below which a token is not used any more, and between failed renewals."""
+
 _AADSTS: Final = re.compile(r"AADSTS(\d+)")
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class Tokens:
         self._clock = clock
         self._known: dict[tuple[str, ...], AccessTokenInfo] = {}
         self._locks: dict[tuple[str, ...], asyncio.Lock] = {}
+        self._patient_until = 0.0  # no renewal before, where the last one failed early
 
     async def get_token_info(
         self, *scopes: str, options: TokenRequestOptions | None = None
@@ -92,7 +96,8 @@ class Tokens:
             info = await self._source.get_token_info(*scopes, options=options)
         except (AzureError, OSError, ValueError) as error:
             # A renewal that fails early costs nothing while the old token still lives.
-            if fallback is not None and fallback.expires_on > self._now() + 30:
+            if fallback is not None and fallback.expires_on > self._now() + _LAST_MOMENT:
+                self._patient_until = self._now() + _LAST_MOMENT
                 _LOGGER.warning("a token could not be renewed yet: %s", type(error).__name__)
                 return fallback
             raise refused(error) from error
@@ -102,6 +107,8 @@ class Tokens:
     def _due(self, info: AccessTokenInfo) -> bool:
         now = self._now()
         refresh = info.refresh_on
+        if now < self._patient_until and info.expires_on > now + _LAST_MOMENT:
+            return False
         return info.expires_on - now < RENEW_BEFORE or (refresh is not None and refresh <= now)
 
     def _now(self) -> float:
@@ -274,4 +281,4 @@ def problem_of(error: CloudError, settings: Settings, authority: str | None) -> 
 def _first_line(error: BaseException) -> str:
     cause = cause_of(error) if not isinstance(error, ClientAuthenticationError) else None
     text = str(error) or str(cause or "") or type(error).__name__
-    return " ".join(text.split())[:800]
+    return " ".join(text.partition("\nContent:")[0].split())[:800]

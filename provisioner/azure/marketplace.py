@@ -5,6 +5,7 @@ older, subscription-wide record, which `sign` writes.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -26,6 +27,7 @@ from provisioner.resources import (
     ResourceId,
 )
 
+_UNKNOWN_OFFER: Final = re.compile(r"\boffer\b.{0,400}not (?:be )?found", re.I | re.S)
 OFFER_TYPE: Final = "virtualmachine"
 """The only value of the specification's enumeration (2021-01-01)."""
 _LINKS: Final = {
@@ -145,6 +147,8 @@ def absent_or_raise(error: HttpResponseError, operation: str) -> None:
         operation=operation,
     )
     if fault.status == 404 and fault.code not in ("SubscriptionNotFound", "InvalidSubscriptionId"):
+        return
+    if fault.status == 400 and _UNKNOWN_OFFER.search(fault.message):
         return
     raise CloudError(fault) from error
 

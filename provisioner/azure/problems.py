@@ -46,6 +46,13 @@ UNTRUSTED: Final = define(
     "trusted here, or is for another host.",
     Who.OPERATOR,
 )
+BAD_ADDRESS: Final = define(
+    "azure.bad-address",
+    "an address of Azure cannot be used",
+    "The addresses of Azure Resource Manager and of the login service must start with https://: "
+    "a token is never sent over an open connection.",
+    Who.OPERATOR,
+)
 BAD_CA_BUNDLE: Final = define(
     "azure.bad-ca-bundle",
     "the CA bundle cannot be used",

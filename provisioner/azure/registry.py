@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -93,7 +94,10 @@ class Registries:
 
     def _make(self, registry: str, loop: asyncio.AbstractEventLoop) -> Any:
         """Runs in a thread; asks registry discovery in the constructor."""
-        from azure.ai.ml import MLClient  # noqa: PLC0415 - 1.5 s of import
+        with warnings.catch_warnings():
+            # Its dependencies announce their own deprecations: nothing that our user can mend.
+            warnings.simplefilter("ignore")
+            from azure.ai.ml import MLClient  # noqa: PLC0415 - 1.5 s of import
 
         options: dict[str, Any] = {
             "enable_telemetry": False,

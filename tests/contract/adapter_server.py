@@ -118,7 +118,10 @@ class Script:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
-        return web.Response(status=answer.status, headers=answer.headers, body=answer.content)
+        named = {} if isinstance(answer.body, bytes) else {"Content-Type": "application/json"}
+        return web.Response(
+            status=answer.status, headers={**named, **answer.headers}, body=answer.content
+        )
 
     async def _answer(self, asked: Asked) -> Answer:
         if self.handler is not None:

@@ -1,0 +1,260 @@
+"""Who we are: tokens cached and renewed, and failures told as designed errors.
+
+The login service here is a scripted loopback server that answers as Microsoft Entra does;
+azure-identity is the real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.identity import CredentialUnavailableError
+
+from provisioner.azure import Patience, Settings, connect
+from provisioner.azure.credentials import Blocking, Tokens, refused
+from provisioner.errors import ExitCode, ProvisionError
+from provisioner.errors.cloud import CloudError, Verdict
+from provisioner.resources import Secret
+from tests.contract.adapter_server import Answer, Asked, FakeClock, Script, Source, refusal, serve
+
+TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
+SCOPE = "https://x/.default"
+GRANT = Answer(body={"access_token": "granted", "expires_in": 3600, "token_type": "Bearer"})
+SUBSCRIPTIONS = Answer(body={"value": [{"subscriptionId": "s", "displayName": "S"}]})
+
+
+@dataclass
+class Azure:
+    script: Script
+    settings: Settings
+    login: Answer = GRANT
+    metadata: Answer = dataclasses.field(default_factory=lambda: refusal(404, "NotFound"))
+
+    def answer(self, asked: Asked) -> Answer:
+        if asked.path.endswith("/oauth2/v2.0/token"):
+            return self.login
+        if asked.path == "/metadata/endpoints":
+            return self.metadata
+        return SUBSCRIPTIONS
+
+    @property
+    def scopes(self) -> list[str]:
+        from urllib.parse import parse_qs  # noqa: PLC0415
+
+        asked = [a for a in self.script.asked if a.path.endswith("/token")]
+        return [parse_qs(a.body)["scope"][0] for a in asked]
+
+
+@pytest.fixture
+async def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Azure]:
+    for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "IDENTITY_ENDPOINT",
+                 "AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH"):  # fmt: skip
+        monkeypatch.delenv(name, raising=False)
+    async with serve(tmp_path) as (script, bundle):
+        settings = Settings(
+            arm_endpoint=script.url,
+            authority=script.url,
+            ca_bundle=bundle,
+            emulator=True,
+            tenant_id=TENANT,
+            client_id="client",
+            client_secret=Secret("hush"),
+            patience=Patience(attempts=1),
+        )
+        azure = Azure(script, settings)
+        script.handler = azure.answer
+        yield azure
+
+
+async def problem(settings: Settings) -> tuple[str, ProvisionError]:
+    with pytest.raises(ProvisionError) as caught:
+        async with connect(settings):
+            pass
+    (told,) = caught.value.problems
+    assert told.hint
+    assert "hush" not in f"{told}"
+    return told.code.id, caught.value
+
+
+async def test_a_service_principal_signs_in_for_arms_own_audience(azure: Azure) -> None:
+    async with connect(azure.settings) as cloud:
+        assert [facts.id for facts in await cloud.subscriptions()] == ["s"]
+    assert azure.scopes == [f"{azure.script.url}/.default"]
+    assert azure.script.asked[-1].headers["authorization"] == "Bearer granted"
+
+
+async def test_a_cloud_that_describes_itself_is_believed(azure: Azure) -> None:
+    login = {"loginEndpoint": azure.script.url, "audiences": ["https://management.core.local/"]}
+    azure.metadata = Answer(body={"authentication": login})
+    async with connect(dataclasses.replace(azure.settings, emulator=False, authority=None)):
+        pass
+    assert azure.scopes == ["https://management.core.local/.default"]
+    metadata = next(a for a in azure.script.asked if a.path == "/metadata/endpoints")
+    assert "authorization" not in metadata.headers
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [refusal(404, "NotFound"), Answer(body=b"<html>"), Answer(body=[1]), Answer(body={"a": 1})],
+)
+async def test_a_cloud_that_does_not_is_asked_for_its_own_address(
+    azure: Azure, metadata: Answer
+) -> None:
+    azure.metadata = metadata
+    async with connect(dataclasses.replace(azure.settings, emulator=False)):
+        pass
+    assert azure.scopes == [f"{azure.script.url}/.default"]
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "code"),
+    [
+        ("invalid_client", "AADSTS7000215: Invalid client secret", "azure.wrong-credential"),
+        ("unauthorized_client", "AADSTS700016: no application", "azure.wrong-credential"),
+        ("invalid_request", "AADSTS90002: Tenant not found", "azure.unknown-tenant"),
+        ("invalid_client", "AADSTS700024: not within its valid time", "azure.clock-skew"),
+        ("invalid_grant", "no number at all", "azure.wrong-credential"),
+    ],
+)
+async def test_a_refused_credential(azure: Azure, error: str, text: str, code: str) -> None:
+    azure.login = Answer(401, {"error": error, "error_description": text})
+    found, raised = await problem(azure.settings)
+    assert found == code
+    assert raised.exit_code is ExitCode.FAILED
+    assert text in raised.problems[0].details[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"tenant_id": "no/tenant"}, "azure.wrong-credential"),
+        ({"authority": "https://localhost:1"}, "azure.unreachable"),
+        ({"ca_bundle": None}, "azure.untrusted-certificate"),
+        ({"ca_bundle": Path("/nonexistent/ca.pem")}, "azure.bad-ca-bundle"),
+        ({"ca_bundle": Path(__file__)}, "azure.bad-ca-bundle"),
+        ({"arm_endpoint": "http://localhost:1"}, "azure.bad-address"),
+        ({"arm_endpoint": "https://localhost:port"}, "azure.bad-address"),
+        ({"authority": "localhost"}, "azure.bad-address"),
+    ],
+    ids=str,
+)
+async def test_what_is_wrong_before_the_first_request(
+    azure: Azure, change: dict[str, Any], code: str
+) -> None:
+    found, raised = await problem(dataclasses.replace(azure.settings, **change))
+    assert found == code
+    usage = code == "azure.bad-address"
+    assert raised.exit_code is (ExitCode.USAGE if usage else ExitCode.FAILED)
+
+
+async def test_a_certificate_of_another_authority_is_not_trusted(
+    azure: Azure, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    found, _ = await problem(dataclasses.replace(azure.settings, ca_bundle=other))
+    assert found == "azure.untrusted-certificate"
+
+
+async def test_the_environments_principal_is_used(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+    monkeypatch.setenv("AZURE_CLIENT_ID", "from-environment")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "hush")
+    async with connect(dataclasses.replace(azure.settings, client_id=None)):
+        pass
+    assert "client_id=from-environment" in azure.script.asked[-1].body
+
+
+async def test_a_workload_identitys_token_file_is_used(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "assertion").write_text("federated", encoding="utf-8")
+    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+    monkeypatch.setenv("AZURE_CLIENT_ID", "pod")
+    monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "assertion"))
+    async with connect(dataclasses.replace(azure.settings, client_id=None)):
+        pass
+    assert "client_assertion=federated" in azure.script.asked[-1].body
+
+
+async def test_tokens_are_renewed_early_and_the_old_one_serves_while_that_fails() -> None:
+    clock = FakeClock()
+    source = Source(clock)
+    tokens = Tokens(source, clock)
+    assert (await tokens.get_token_info(SCOPE)).token == "token-1"
+    clock.elapsed = 3600 - 250
+    source.failure = ServiceRequestError("down")
+    for _ in range(5):
+        assert (await tokens.get_token_info(SCOPE)).token == "token-1"
+    assert len(source.asked) == 2, "a failed renewal is not tried again at every request"
+    clock.elapsed = 3600 - 10
+    with pytest.raises(CloudError) as caught:
+        await tokens.get_token_info(SCOPE)
+    assert caught.value.verdict is Verdict.RETRY
+    source.failure = None
+    assert (await tokens.get_token_info(SCOPE)).token == "token-4"
+
+
+async def test_many_that_need_a_token_fetch_it_once_per_scope() -> None:
+    clock = FakeClock()
+    source = Source(clock)
+    tokens = Tokens(source, clock)
+    await asyncio.gather(*(tokens.get_token_info(scope) for scope in [SCOPE, "https://y"] * 10))
+    assert sorted(source.scopes) == [SCOPE, "https://y"]
+
+
+async def test_a_challenge_replaces_the_token_for_all() -> None:
+    clock = FakeClock()
+    source = Source(clock)
+    tokens = Tokens(source, clock)
+    await tokens.get_token_info(SCOPE)
+    challenged = [tokens.get_token_info(SCOPE, options={"claims": "{}"}) for _ in range(5)]
+    assert {info.token for info in await asyncio.gather(*challenged)} == {"token-2"}
+    assert (await tokens.get_token_info(SCOPE)).token == "token-2"
+
+
+async def test_a_thread_shares_the_loops_tokens() -> None:
+    clock = FakeClock()
+    source = Source(clock)
+    tokens = Tokens(source, clock)
+    blocking = Blocking(tokens, asyncio.get_running_loop())
+    await tokens.get_token_info(SCOPE)
+    assert (await asyncio.to_thread(blocking.get_token, SCOPE)).token == "token-1"
+    info = await asyncio.to_thread(lambda: blocking.get_token_info(SCOPE, options={}))
+    assert info.token == "token-1"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (CredentialUnavailableError(message="no az"), "CredentialUnavailable"),
+        (ClientAuthenticationError(message="AADSTS90002: none"), "TenantNotFound"),
+        (ClientAuthenticationError(message="denied"), "AuthenticationFailed"),
+        (
+            ClientAuthenticationError(
+                message="DefaultAzureCredential failed to retrieve a token from the included "
+                "credentials.\n\tAzureCliCredential: Azure CLI not found on path"
+            ),
+            "CredentialUnavailable",
+        ),
+        (ServiceRequestError("no route"), "ConnectionRefused"),
+        (ValueError("odd"), "AuthenticationFailed"),
+    ],
+)
+def test_failures_have_codes(error: Exception, code: str) -> None:
+    assert refused(error).fault.code == code
+
+
+def test_settings_never_show_the_secret() -> None:
+    settings: Callable[[], Settings] = lambda: Settings(client_secret=Secret("hush"))  # noqa: E731
+    assert "hush" not in repr(settings())
