@@ -77,6 +77,7 @@ async def publish(
     ids = list(dict.fromkeys(one.endpoint for one in chosen))
     read = await asyncio.gather(*(_read(cloud, id, lives.get(id)) for id in ids))
     facts = dict(zip(ids, read, strict=True))
+    await outputs.prepare((output for one in chosen for output in one.origin.outputs), context)
     results: list[outputs.SinkResult] = []
     for one in chosen:
         fact = facts[one.endpoint]

@@ -6,7 +6,7 @@ Every sink is independent: one that fails is a result, not the end of the others
 from __future__ import annotations
 
 from provisioner.outputs.types import Context, EndpointCredentials, SinkResult, Status
-from provisioner.outputs.write import check_writable, clashes, target_of, write
+from provisioner.outputs.write import check_writable, clashes, prepare, target_of, write
 
 __all__ = [
     "Context",
@@ -15,6 +15,7 @@ __all__ = [
     "Status",
     "check_writable",
     "clashes",
+    "prepare",
     "target_of",
     "write",
 ]

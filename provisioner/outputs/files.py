@@ -139,7 +139,11 @@ def _present(target: Path, folder: int) -> str | None:
 
 
 def _swap(folder: int, name: str, text: str) -> None:
-    """Write `text` beside `name` and rename it over; on any failure nothing is left behind."""
+    """Write `text` beside `name` and rename it over; on any failure nothing is left behind.
+
+    There is no fsync: what a power cut could take is in Azure, and the next run sees the
+    difference and writes it again; syncing hundreds of files would cost more than all the rest.
+    """
     temporary = f".{name[:100]}.{secrets.token_hex(6)}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     handle = os.open(temporary, flags, 0o600, dir_fd=folder)
@@ -147,14 +151,11 @@ def _swap(folder: int, name: str, text: str) -> None:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             os.fchmod(file.fileno(), 0o600)  # the umask can only have taken bits away
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
         raise
-    os.fsync(folder)
 
 
 def _probe(folder: int) -> None:

@@ -63,6 +63,11 @@ async def write(
     return results
 
 
+async def prepare(sinks: Iterable[Output], context: Context) -> None:
+    """Ask git about all files at once; writing then asks no more, however many sinks there are."""
+    await _ask_git(tuple(sinks), context)
+
+
 async def check_writable(sinks: Sequence[Output], context: Context) -> list[Problem]:
     """What would keep these sinks from being written; nothing is left behind by asking."""
     await _ask_git(sinks, context)
