@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from azure.identity import ClientSecretCredential
 
 from provisioner.emulator import control
 
@@ -45,6 +46,19 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Recor
         os.environ.clear()
         os.environ.update(before)
         asyncio.run(control.stop(folder))
+
+
+@pytest.fixture(scope="session")
+def credential(emulator: control.Record) -> Iterator[ClientSecretCredential]:
+    """The default tenant's Owner. Instance discovery asks the public cloud, so it is off."""
+    with ClientSecretCredential(
+        emulator.tenant_id,
+        emulator.client_id,
+        emulator.client_secret,
+        authority=emulator.url,
+        disable_instance_discovery=True,
+    ) as signed_in:
+        yield signed_in
 
 
 def client_environment(name: str) -> Path:

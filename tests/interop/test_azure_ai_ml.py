@@ -30,40 +30,16 @@ SIZE = "Standard_NC24ads_A100_v4"
 
 
 @pytest.fixture(scope="module")
-def cloud(emulator: Record) -> dict[str, Any]:
-    """The documented way to name a cloud that the SDK does not know."""
-    metadata = {
-        "azure_portal": "https://portal.azure.com/",
-        "resource_manager": f"{emulator.url}/",
-        "active_directory": emulator.url,
-        "aml_resource_id": "https://ml.azure.com",
-        "storage_endpoint": "core.windows.net",
-        "registry_discovery_endpoint": f"{emulator.url}/",
-    }
-    return {"cloud": f"Emulator{time.time_ns()}", "cloud_metadata": metadata}
-
-
-@pytest.fixture(scope="module")
-def credential(emulator: Record) -> ClientSecretCredential:
-    return ClientSecretCredential(
-        emulator.tenant_id,
-        emulator.client_id,
-        emulator.client_secret,
-        authority=emulator.url,
-        disable_instance_discovery=True,
-    )
-
-
-@pytest.fixture(scope="module")
-def ml(emulator: Record, cloud: dict[str, Any], credential: ClientSecretCredential) -> MLClient:
+def ml(emulator: Record, credential: ClientSecretCredential) -> MLClient:
+    """A client that finds its cloud through ARM_CLOUD_METADATA_URL, by the name it has there."""
     return MLClient(
         credential,
         emulator.subscription_id,
         "rg-ml-prod",
         "mlw-prod",
+        cloud="AzureEmulator",
         polling_interval=1,
         enable_telemetry=False,
-        **cloud,
     )
 
 
@@ -197,10 +173,26 @@ def usages(ml: MLClient) -> dict[str, dict[str, Any]]:
     return {usage.name["value"]: vars(usage) for usage in ml.compute.list_usage()}
 
 
-def test_registry_models_by_version_by_label_and_listed(
-    emulator: Record, cloud: dict[str, Any], credential: ClientSecretCredential, ml: MLClient
+def test_a_cloud_that_is_described_by_hand(
+    emulator: Record, credential: ClientSecretCredential
 ) -> None:
-    registry = MLClient(credential, registry_name="azureml-meta", enable_telemetry=False)
+    metadata = {
+        "azure_portal": "https://portal.azure.com/",
+        "resource_manager": f"{emulator.url}/",
+        "active_directory": emulator.url,
+        "aml_resource_id": "https://ml.azure.com",
+        "storage_endpoint": "core.windows.net",
+        "registry_discovery_endpoint": f"{emulator.url}/",
+    }
+    cloud: dict[str, Any] = {"cloud": f"ByHand{time.time_ns()}", "cloud_metadata": metadata}
+    own = MLClient(credential, emulator.subscription_id, "rg-ml-prod", "mlw-prod", **cloud)
+    assert own.workspaces.get("mlw-prod").location == "eastus2"
+
+
+def test_registry_models_by_version_by_label_and_listed(credential: ClientSecretCredential) -> None:
+    registry = MLClient(
+        credential, registry_name="azureml-meta", cloud="AzureEmulator", enable_telemetry=False
+    )
     by_version = registry.models.get("Llama-3.3-70B-Instruct", version="7")
     assert by_version.version == "7"
     by_label = registry.models.get("Llama-3.3-70B-Instruct", label="latest")

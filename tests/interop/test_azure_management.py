@@ -23,17 +23,6 @@ CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 
 
 @pytest.fixture(scope="module")
-def credential(emulator: Record) -> TokenCredential:
-    return ClientSecretCredential(
-        emulator.tenant_id,
-        emulator.client_id,
-        emulator.client_secret,
-        authority=emulator.url,
-        disable_instance_discovery=True,
-    )
-
-
-@pytest.fixture(scope="module")
 def resources(emulator: Record, credential: TokenCredential) -> Iterator[ResourceManagementClient]:
     scopes = [f"{emulator.url}/.default"]
     with ResourceManagementClient(

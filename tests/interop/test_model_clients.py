@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from azure.identity import ClientSecretCredential
+from azure.core.credentials import TokenCredential
 
 from provisioner.emulator.control import Record
 from tests.interop.conftest import HERE, client_environment
@@ -29,15 +29,8 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def deployed(emulator: Record) -> Iterator[Deployed]:
+def deployed(emulator: Record, credential: TokenCredential) -> Iterator[Deployed]:
     """An endpoint made with nothing but HTTP, as the documentation's curl samples do it."""
-    credential = ClientSecretCredential(
-        emulator.tenant_id,
-        emulator.client_id,
-        emulator.client_secret,
-        authority=emulator.url,
-        disable_instance_discovery=True,
-    )
     token = credential.get_token("https://management.azure.com/.default").token
     workspace = (
         f"{emulator.url}/subscriptions/{emulator.subscription_id}/resourceGroups/rg-ml-dev"
