@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
-from provisioner import apply, outputs
+from provisioner import apply, outputs, preflight
 from provisioner import plan as planning
 from provisioner.clock import Clock
 from provisioner.cloud import Cloud, CloudReader, Observed
@@ -27,7 +27,7 @@ from provisioner.events import Emit, StageFinished, StageStarted
 from provisioner.manifest import Manifests
 from provisioner.observe import constraints, observe, observe_everything, tagged_workspaces
 from provisioner.plan import Plan
-from provisioner.preflight import Constraints, Findings, blocking, check
+from provisioner.preflight import Constraints, Findings, blocking
 from provisioner.publish import publish
 from provisioner.reap import Doomed, expiring
 
@@ -41,6 +41,7 @@ class Wish:
     stack: str = "default"
     accept_terms: bool = False
     planning: planning.Options = field(default_factory=planning.Options)
+    checks: preflight.Options = field(default_factory=preflight.Options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,8 @@ class Prepared:
     desired: Desired
     observed: Observed
     plan: Plan
-    constraints: Constraints
-    findings: Findings
+    constraints: Constraints = field(default_factory=Constraints)
+    findings: Findings = ()
 
     def require_sound(self) -> None:
         """Raises Refused when a finding forbids the apply."""
@@ -100,7 +101,7 @@ async def prepare(
     async with _stage("observe", clock, emit):
         observed = await observe(cloud, wanted, whole=options.prune)
     plan = planning.plan(wanted, observed, clock.now(), options)
-    return await _judge(plan, wanted, observed, cloud, clock, emit)
+    return await _judge(Prepared(wanted, observed, plan), wish, cloud, clock, emit)
 
 
 async def prepare_destroy(
@@ -111,7 +112,7 @@ async def prepare_destroy(
     async with _stage("observe", clock, emit):
         observed = await observe(cloud, wanted)
     plan = planning.destroy(wanted, observed, clock.now(), wish.planning)
-    return await _judge(plan, wanted, observed, cloud, clock, emit)
+    return await _judge(Prepared(wanted, observed, plan), wish, cloud, clock, emit)
 
 
 async def prepare_reap(
@@ -132,24 +133,21 @@ async def prepare_reap(
     )
     plan = planning.remove(removals, observed, now)
     nothing = Desired(plan.stack, {}, (), ())
-    return await _judge(plan, nothing, observed, cloud, clock, emit), doomed
+    prepared = Prepared(nothing, observed, plan)
+    return await _judge(prepared, Wish(plan.stack), cloud, clock, emit), doomed
 
 
 async def _judge(
-    plan: Plan,
-    wanted: Desired,
-    observed: Observed,
-    cloud: CloudReader,
-    clock: Clock,
-    emit: Emit,
+    prepared: Prepared, wish: Wish, cloud: CloudReader, clock: Clock, emit: Emit
 ) -> Prepared:
-    facts = Constraints()
+    """The plan with the facts that limit it and all that is wrong with it."""
+    plan, facts = prepared.plan, Constraints()
     async with _stage("preflight", clock, emit):
-        if not plan.empty:
-            facts = await constraints(cloud, plan, observed)
+        if not plan.empty or wish.checks.thorough:
+            facts = await constraints(cloud, plan, prepared.observed)
             plan = planning.resolve(plan, facts.versions())
-        findings = check(plan, wanted, observed, facts)
-    return Prepared(wanted, observed, plan, facts, findings)
+        findings = preflight.check(plan, prepared.desired, prepared.observed, facts, wish.checks)
+    return replace(prepared, plan=plan, constraints=facts, findings=findings)
 
 
 async def carry_out(
