@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -144,7 +144,7 @@ async def _judge(
     plan, facts = prepared.plan, Constraints()
     async with _stage("preflight", clock, emit):
         if not plan.empty or wish.checks.thorough:
-            facts = await constraints(cloud, plan, prepared.observed)
+            facts = await constraints(cloud, plan, prepared.observed, prepared.desired, wish.checks)
             plan = planning.resolve(plan, facts.versions())
         findings = preflight.check(plan, prepared.desired, prepared.observed, facts, wish.checks)
     return replace(prepared, plan=plan, constraints=facts, findings=findings)
