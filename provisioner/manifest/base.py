@@ -31,6 +31,10 @@ class Document(BaseModel):
     )
     choices: ClassVar[tuple[Choice, ...]] = ()
 
+
+class Choosing(Document):
+    """A part with `choices`; a class of its own, since a validator in Python costs every part."""
+
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         fields = type(self).model_fields

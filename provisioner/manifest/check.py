@@ -28,6 +28,7 @@ from provisioner.resources import normal_region
 
 Deployment: TypeAlias = Loaded[ModelDeployment]
 Place: TypeAlias = tuple[str, str, str]  # subscription, resource group, workspace; lower case
+Where: TypeAlias = tuple[Place, str]  # a workspace and its region
 
 
 @dataclass(slots=True)
@@ -117,11 +118,11 @@ def _region(
     found.add(codes.REGION, at, path, f'"{region[:60]}" is not an Azure region', hint)
 
 
-def _places(found: Checked) -> Mapping[str, Place]:
-    """Of each deployment, by name, the workspace that it is in; those without one are left out."""
+def _places(found: Checked) -> Mapping[str, Where]:
+    """Of each deployment, by name, where it goes; those whose workspace is not known are left out."""
     declared = {one.name: one for one in reversed(found.workspaces)}
     regions: dict[Place, tuple[str, Loaded[Workspace] | Deployment]] = {}
-    places: dict[str, Place] = {}
+    places: dict[str, Where] = {}
     for workspace in found.workspaces:
         spec = workspace.document.spec
         place = _place(spec.subscription_id, spec.resource_group, workspace.document.azure_name)
@@ -142,7 +143,7 @@ def _places(found: Checked) -> Mapping[str, Place]:
         else:
             _unknown_workspace(found, one, reference, declared)
             continue
-        places.setdefault(one.name, place)
+        places.setdefault(one.name, (place, normal_region(region)))
         _same_region(found, one, region)
     return places
 
@@ -243,17 +244,19 @@ def _lifetime(
         )
 
 
-def _endpoints(found: Checked, places: Mapping[str, Place]) -> None:
+def _endpoints(found: Checked, places: Mapping[str, Where]) -> None:
     """Deployments that want one endpoint, and endpoints that want one name in a region."""
     serverless: dict[tuple[Place, str], Deployment] = {}
     managed: dict[tuple[Place, str], list[Deployment]] = defaultdict(list)
+    names: dict[tuple[str, str, bool], tuple[Place, Deployment]] = {}
     seen: set[str] = set()
     for one in found.deployments:
-        place = places.get(one.name)
-        if place is None or one.name in seen:
+        if one.name not in places or one.name in seen:
             continue
         seen.add(one.name)
+        place, region = places[one.name]
         key = (place, one.document.endpoint_name.lower())
+        _one_name(found, names, place, region, one)
         if one.document.spec.target.managed_compute is not None:
             managed[key].append(one)
             continue
@@ -265,6 +268,25 @@ def _endpoints(found: Checked, places: Mapping[str, Place]) -> None:
             found.add(codes.ENDPOINT_CONFLICT, one, path, what, hint, other=other)
     for members in managed.values():
         _shared_endpoint(found, members)
+
+
+def _one_name(
+    found: Checked,
+    names: dict[tuple[str, str, bool], tuple[Place, Deployment]],
+    place: Place,
+    region: str,
+    one: Deployment,
+) -> None:
+    """An endpoint's name is part of its URL: in one region, only one workspace can have it."""
+    managed = one.document.spec.target.managed_compute is not None
+    name = one.document.endpoint_name
+    taken, other = names.setdefault((region, name.lower(), managed), (place, one))
+    if taken == place:
+        return
+    what = f"{one.name} and {other.name} want endpoints called {name} in two workspaces of {region}"
+    hint = "give one another endpointName: it is part of the URL, and unique in the region"
+    path = ("spec", "target", "managedCompute" if managed else "serverless", "endpointName")
+    found.add(codes.ENDPOINT_CONFLICT, one, path, what, hint, other=other)
 
 
 def _shared_endpoint(found: Checked, members: Sequence[Deployment]) -> None:

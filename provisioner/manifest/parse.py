@@ -278,8 +278,8 @@ class _Builder:
                 )
             )
         self._add(mark, size)
-        here = self._leaf(mark)
-        self._put(value, here._replace(children=marks.children))
+        line, column = mark.line + self.base + 1, mark.column + 1
+        self._put(value, Mark(line, column, line, column, marks.children))
 
     def _put(self, value: Value, mark: Mark) -> None:
         if not self.stack:
@@ -295,7 +295,7 @@ class _Builder:
         assert key is not None
         assert isinstance(top.marks, dict)
         top.key = None
-        mark = mark._replace(key_line=top.key_line, key_column=top.key_column)
+        mark = Mark(mark.line, mark.column, top.key_line, top.key_column, mark.children)
         if top.merging:
             top.merges.append((value, mark))
         elif key not in top.marks:  # of two, the first stays

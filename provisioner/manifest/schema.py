@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from provisioner.manifest.base import EMPTY, TUPLE, Choice, Document, Text
+from provisioner.manifest.base import EMPTY, TUPLE, Choice, Choosing, Document, Text
 from provisioner.manifest.managed import (
     DataCollection,
     Identity,
@@ -171,7 +171,7 @@ class Serverless(Document):
     )
 
 
-class Target(Document):
+class Target(Choosing):
     """How the model is served: exactly one of the two."""
 
     choices: ClassVar = (Choice(("serverless", "managedCompute"), required=True),)
@@ -207,7 +207,7 @@ class Marketplace(Document):
         return self
 
 
-class Lifetime(Document):
+class Lifetime(Choosing):
     """When the endpoint goes; fixed when it is created, applying again never moves it."""
 
     choices: ClassVar = (Choice(("ttl", "expiresAt"), required=False),)

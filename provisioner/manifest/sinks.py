@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from provisioner.manifest.base import EMPTY, Choice, Document, Text
+from provisioner.manifest.base import EMPTY, Choice, Choosing, Document, Text
 from provisioner.manifest.scalars import Name, OutputPath
 
 Prefix = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
@@ -75,7 +75,7 @@ class KubernetesSecret(Document):
     )
 
 
-class Output(Document):
+class Output(Choosing):
     """Where URL and key go: exactly one sink."""
 
     choices: ClassVar = (
