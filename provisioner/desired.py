@@ -16,6 +16,7 @@ from typing import TypeVar
 from provisioner import catalog
 from provisioner.errors import InvalidManifest, Position, Problem, Who, define
 from provisioner.manifest import Loaded, Manifests, schema
+from provisioner.manifest.loaded import Place
 from provisioner.resources import (
     TAG_NAME,
     TAG_ON_EXPIRY,
@@ -89,6 +90,14 @@ class Origin:
     position: Position
     labels: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[schema.Output, ...] = ()
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+    def at(self, *path: str) -> Position:
+        """Where the value of a key stands, found when it is asked for: few findings need it.
+
+        A key that the manifest leaves out answers with its nearest ancestor.
+        """
+        return self.place.value(*path) if self.place is not None else self.position
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +216,7 @@ def _origin(loaded: Loaded[schema.ModelDeployment]) -> Origin:
         loaded.position(),
         document.metadata.labels,
         tuple(document.spec.outputs),
+        loaded.place,
     )
 
 

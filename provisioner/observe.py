@@ -8,36 +8,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from provisioner.cloud import CloudReader, Observed, Workspace, WorkspaceSeen
+from provisioner.cloud import CloudReader, Observed, WorkspaceSeen
 from provisioner.desired import Desired
 from provisioner.errors.cloud import CloudError
 from provisioner.plan import Plan
-from provisioner.plan.steps import Create, Delete, Replace, Step, Subscribe, Update
-from provisioner.preflight.constraints import Constraints, Unread, key_of
+from provisioner.plan.steps import Create, Replace, Subscribe, Update
+from provisioner.preflight.case import Case, Options, known_model
+from provisioner.preflight.constraints import Constraints, RegionKey, Unread, key_of
+from provisioner.preflight.quota import shortages
+from provisioner.preflight.rights import needs
+from provisioner.preflight.subscription import MACHINE_LEARNING, MARKETPLACE
 from provisioner.resources import (
     TAG_STACK,
     AgreementId,
-    Kind,
     Live,
     ModelRef,
     OnlineDeployment,
     OnlineEndpoint,
     ResourceId,
+    ServerlessEndpoint,
     WorkspaceId,
+    normal_region,
     workspace_of,
 )
 
 K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
-
-PROVIDERS = (
-    "Microsoft.MachineLearningServices",
-    "Microsoft.SaaS",
-    "Microsoft.MarketplaceOrdering",
-)
 
 
 async def observe(cloud: CloudReader, desired: Desired, *, whole: bool = False) -> Observed:
@@ -136,50 +136,143 @@ async def _unless_gone(listing: Awaitable[Sequence[V]]) -> Sequence[V]:
         raise
 
 
-async def constraints(cloud: CloudReader, plan: Plan, observed: Observed) -> Constraints:
+async def constraints(
+    cloud: CloudReader,
+    plan: Plan,
+    observed: Observed,
+    desired: Desired | None = None,
+    options: Options | None = None,
+) -> Constraints:
     """The facts that limit what `plan` changes; nothing is asked for a plan without steps.
 
-    An answer that does not come is kept as `Unread`: preflight then says what it did not judge.
+    Reads go by workspace, Azure subscription and region, never by manifest; registries are asked
+    once per model. `options.thorough` asks for what stays as it is, too. An answer that does not
+    come is kept as `Unread`: preflight then says what it did not judge.
     """
-    changed = [step for step in plan.steps if isinstance(step, Subscribe | Create | Replace)]
-    grown = [step for step in plan.steps if isinstance(step, Update)]
-    doomed = [step for step in plan.steps if isinstance(step, Delete | Replace)]
+    wanted = desired or Desired(plan.stack, {}, (), ())
+    chosen = options or Options()
+    questions = _questions(plan, wanted, chosen)
+    facts = await _answers(cloud, questions, observed)
+    known = await _latest(cloud, facts)
+    return await _elsewhere(cloud, Case.build(plan, wanted, observed, known, chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What is to be asked, each once."""
+
+    models: dict[str, ModelRef]
+    agreements: list[AgreementId]
+    scopes: list[str]
+    subscriptions: list[str]
+    providers: list[tuple[str, str]]
+    quotas: list[RegionKey]
+    sizes: list[RegionKey]
+    locks: list[str]
+
+
+def _questions(plan: Plan, desired: Desired, options: Options) -> _Questions:
+    new = [step for step in plan.steps if isinstance(step, Create | Replace)]
+    bought = [step for step in plan.steps if isinstance(step, Subscribe)]
     workspaces = {step.target.workspace for step in plan.steps}
-    regions = {
-        (step.target.workspace.subscription, step.resource.location)
-        for step in (*changed, *grown)
-        if isinstance(step.resource, OnlineDeployment)
-    }
-    tenants = {workspace.subscription for workspace in workspaces}
-    agreements = {
-        AgreementId(step.target.workspace.subscription, step.plan)
-        for step in changed
-        if isinstance(step, Subscribe) and step.plan is not None
-    }
+    if options.thorough:
+        workspaces |= set(desired.workspaces)
+    subscriptions = sorted({workspace.subscription for workspace in workspaces})
+    makers = {step.target.workspace.subscription for step in (*new, *bought)}
+    if options.thorough:
+        makers |= set(subscriptions)
+    buyers = {step.target.workspace.subscription for step in bought}
+    scopes = [need.scope for need in needs(plan, desired) if need.scope]
+    if options.thorough:
+        scopes += [workspace.arm_id for workspace in sorted(workspaces)]
+    return _Questions(
+        models=_models(new, desired, options),
+        agreements=list(
+            dict.fromkeys(
+                AgreementId(step.target.workspace.subscription, step.plan)
+                for step in bought
+                if step.plan is not None
+            )
+        ),
+        scopes=_once(scopes),
+        subscriptions=subscriptions,
+        providers=[
+            *((id, MACHINE_LEARNING) for id in sorted(makers)),
+            *((id, name) for id in sorted(buyers) for name in MARKETPLACE),
+        ],
+        quotas=_regions(plan, desired, growing=True),
+        sizes=_regions(plan, desired, growing=False),
+        locks=_once(step.target.workspace.arm_id for step in plan.steps),
+    )
+
+
+def _once(scopes: Iterable[str]) -> list[str]:
+    """Each scope once, whatever its case, in the order given."""
+    return list({scope.lower(): scope for scope in scopes}.values())
+
+
+def _regions(plan: Plan, desired: Desired, *, growing: bool) -> list[RegionKey]:
+    """Where managed deployments are made; or, `growing`, where they take cores of the own quota."""
+    shared = {wanted.resource.id for wanted in desired.endpoints if wanted.shared_quota}
+    found: dict[RegionKey, None] = {}
+    for step in plan.steps:
+        if not isinstance(step, Create | Replace | Update):
+            continue
+        one = step.resource
+        if not isinstance(one, OnlineDeployment):
+            continue
+        scales = isinstance(step, Update) and "instance_count" in step.fields
+        if isinstance(step, Update) and not scales:
+            continue
+        if growing and one.id.endpoint in shared:
+            continue
+        found[(one.id.workspace.subscription, one.location)] = None
+    return list(found)
+
+
+def _models(
+    new: Sequence[Create | Replace], desired: Desired, options: Options
+) -> dict[str, ModelRef]:
+    """The models whose registry is asked.
+
+    Managed compute needs the version and the sizes that the registry holds. A serverless model
+    that the catalogue knows needs nothing from it, which spares azure-ai-ml's 1.5 s of import.
+    """
+    resources = [step.resource for step in new]
+    if options.thorough:
+        resources += [wish.resource for wish in desired.serverless]
+        resources += [one.resource for wanted in desired.endpoints for one in wanted.deployments]
+    found: dict[str, ModelRef] = {}
+    for resource in resources:
+        if not isinstance(resource, ServerlessEndpoint | OnlineDeployment):
+            continue
+        model = resource.model
+        known = known_model(model) if isinstance(resource, ServerlessEndpoint) else None
+        catalogued = known is not None and known.serverless is not None
+        if model.registry and (options.thorough or not catalogued):
+            found[key_of(model)] = model
+    return found
+
+
+async def _answers(cloud: CloudReader, asked: _Questions, observed: Observed) -> Constraints:
     facts = asyncio.gather(
-        _ask({key_of(model): model for model in _models(changed)}, cloud.model, "model"),
-        _ask({id: id for id in agreements}, cloud.agreement, "agreement"),
-        _ask({scope: scope for scope in _scopes(plan, workspaces)}, cloud.permissions, "rights"),
-        _ask({id: id for id in tenants}, cloud.subscription, "subscription"),
+        _ask(asked.models, cloud.model, "model"),
+        _ask({id: id for id in asked.agreements}, cloud.agreement, "agreement"),
+        _ask({scope: scope for scope in asked.scopes}, cloud.permissions, "rights"),
+        _ask({id: id for id in asked.subscriptions}, cloud.subscription, "subscription"),
     )
     limits = asyncio.gather(
         _ask(
-            {(id, name): (id, name) for id in tenants for name in PROVIDERS if changed},
-            lambda pair: cloud.provider(*pair),
-            "provider",
+            {pair: pair for pair in asked.providers}, lambda one: cloud.provider(*one), "provider"
         ),
-        _ask({key: key for key in regions}, lambda key: cloud.usages(*key), "quota"),
-        _ask({key: key for key in regions}, lambda key: cloud.vm_sizes(*key), "VM sizes"),
-        _ask(
-            {step.target.workspace.arm_id: step.target.workspace.arm_id for step in doomed},
-            cloud.locks,
-            "locks",
-        ),
+        _ask({key: key for key in asked.quotas}, lambda key: cloud.usages(*key), "quota"),
+        _ask({key: key for key in asked.sizes}, lambda key: cloud.vm_sizes(*key), "VM sizes"),
+        _ask({scope: scope for scope in asked.locks}, cloud.locks, "locks"),
     )
     models, signed, rights, subscriptions = await facts
     providers, usages, sizes, locks = await limits
     return Constraints(
-        workspaces=_workspaces(observed),
+        workspaces={id: view.workspace for id, view in observed.items()},
         models=models,
         agreements=signed,
         permissions=rights,
@@ -191,33 +284,38 @@ async def constraints(cloud: CloudReader, plan: Plan, observed: Observed) -> Con
     )
 
 
-def _workspaces(observed: Observed) -> dict[WorkspaceId, Workspace | None]:
-    return {id: view.workspace for id, view in observed.items()}
+async def _latest(cloud: CloudReader, facts: Constraints) -> Constraints:
+    """Where a version was asked for that is not there: the latest one, to name it."""
+    absent = [ModelRef.parse(key) for key, found in facts.models.items() if found is None]
+    unversioned = {
+        model.id.lower(): replace(model, version=None) for model in absent if model.version
+    }
+    asked = {key: model for key, model in unversioned.items() if key not in facts.models}
+    if not asked:
+        return facts
+    found = await _ask(asked, cloud.model, "model")
+    return replace(facts, models={**facts.models, **found})
 
 
-def _scopes(plan: Plan, workspaces: set[WorkspaceId]) -> list[str]:
-    """Where rights are asked: each workspace that changes; group and subscription to subscribe."""
-    scopes = [workspace.arm_id for workspace in workspaces]
-    for step in plan.steps:
-        if isinstance(step, Subscribe):
-            scopes.append(step.target.workspace.group_scope)
-            scopes.append(step.target.workspace.subscription_scope)
-    return list(dict.fromkeys(scopes))
+_MOST_REGIONS = 8
 
 
-def _models(changed: Sequence[Step]) -> list[ModelRef]:
-    found: dict[str, ModelRef] = {}
-    for step in changed:
-        match step:
-            case Create() | Replace() if step.target.kind is not Kind.ONLINE_ENDPOINT:
-                model = getattr(step.resource, "model", None)
-            case Subscribe():
-                model = step.resource.model
-            case _:
-                model = None
-        if isinstance(model, ModelRef) and model.registry:
-            found[key_of(model)] = model
-    return list(found.values())
+async def _elsewhere(cloud: CloudReader, case: Case) -> Constraints:
+    """Where cores are short: the quota in the other regions in which the caller has workspaces."""
+    facts = case.facts
+    short = {one.key[0] for one in shortages(case)}
+    if not short:
+        return facts
+    found = await _ask({id: id for id in short}, cloud.workspaces, "workspaces")
+    places = {id: tuple(seen) for id, seen in found.items() if not isinstance(seen, Unread)}
+    keys = [
+        key
+        for id, seen in places.items()
+        for key in sorted({(id, normal_region(one.region)) for one in seen})[:_MOST_REGIONS]
+        if key not in facts.usages
+    ]
+    more = await _ask({key: key for key in keys}, lambda key: cloud.usages(*key), "quota")
+    return replace(facts, usages={**facts.usages, **more}, elsewhere=places)
 
 
 async def _ask(

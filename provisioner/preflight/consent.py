@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provisioner.errors import Problem, Who, define
-from provisioner.plan import Plan
+from provisioner.cloud import Agreement
+from provisioner.errors import Problem, Severity, Who, define
 from provisioner.plan.steps import Subscribe
+from provisioner.preflight.case import Case, known_model, unread
+from provisioner.preflight.constraints import Unread
+from provisioner.resources import AgreementId
 
 CONSENT_MISSING = define(
     "preflight.consent-missing",
@@ -15,18 +18,92 @@ CONSENT_MISSING = define(
     "neither the manifest nor the command line gave that consent.",
     Who.AUTHOR,
 )
+OFFER_UNKNOWN = define(
+    "preflight.offer-unknown",
+    "the offer's plan is unknown to Azure Marketplace",
+    "Publisher, offer and plan are given, but the Marketplace has no terms for them: one of the "
+    "three is wrong, or the offer was withdrawn or is private.",
+    Who.AUTHOR,
+)
+
+_LINKS = (("license", "licence"), ("terms", "Marketplace terms"), ("privacy", "privacy"))
 
 
-def check_consent(plan: Plan) -> Iterator[Problem]:
-    """One finding per subscription that nobody consented to."""
-    for step in plan.steps:
-        if isinstance(step, Subscribe) and step.consent is None:
-            offer = f" ({step.plan})" if step.plan is not None else ""
+def check_consent(case: Case) -> Iterator[Problem]:
+    """One finding per subscription that nobody consented to, and per offer that does not exist."""
+    for step in case.plan.steps:
+        if not isinstance(step, Subscribe):
+            continue
+        terms = _terms(case, step)
+        position = case.at(step, "spec", "marketplace")
+        if isinstance(terms, Unread):
+            yield unread(terms, f"the terms of {step.plan}", position)
+        elif terms is None and _asked(case, step):
+            yield Problem(
+                OFFER_UNKNOWN,
+                f"Azure Marketplace has no terms for {step.plan}",
+                "check marketplace.publisher, offer and plan in the manifest, or leave all three "
+                "out: they are then read from the subscription",
+                severity=Severity.WARNING,
+                position=position,
+            )
+        if step.consent is None:
             yield Problem(
                 CONSENT_MISSING,
-                f"{step.title}{offer} accepts the offer's terms and prices, and nobody did",
-                "read the terms in the model catalogue, then write marketplace: "
-                "{acceptTerms: true} in the manifest or pass --accept-terms",
-                position=step.position,
+                f"to {step.title} accepts the terms and prices of a Marketplace offer, and nobody "
+                "accepted them",
+                "read the terms, then write marketplace: {acceptTerms: true} in the manifest, or "
+                "pass --accept-terms",
+                position=position,
                 resource=step.target.arm_id,
+                details=facts_of_offer(case, step),
             )
+
+
+def facts_of_offer(case: Case, step: Subscribe) -> tuple[str, ...]:
+    """Publisher, offer, terms and price, as far as they are known, one to a line."""
+    known = known_model(step.resource.model)
+    published = (
+        known.serverless.plan if known is not None and known.serverless is not None else None
+    )
+    publisher = step.plan.publisher if step.plan is not None else None
+    offer = step.plan.offer if step.plan is not None else None
+    if published is not None:
+        publisher, offer = publisher or published.publisher, offer or published.offer
+    lines = [f"model: {step.resource.model.short}"]
+    if known is not None:
+        lines.append(f"publisher: {known.publisher}" + (f" ({publisher})" if publisher else ""))
+    if offer:
+        lines.append(f"offer: {offer}" + (f", plan {step.plan.plan}" if step.plan else ""))
+    if publisher and offer:
+        lines.append(
+            f"terms and prices: https://azuremarketplace.microsoft.com/marketplace/apps/"
+            f"{publisher}.{offer}?tab=PlansAndPrice"
+        )
+    else:
+        lines.append(f"terms and prices: https://ml.azure.com/models/{_page(step)}")
+    terms = _terms(case, step)
+    if isinstance(terms, Agreement):
+        lines += [f"{word}: {terms.links[name]}" for name, word in _LINKS if name in terms.links]
+        if terms.accepted:
+            lines.append("the agreement of the Azure subscription is signed already")
+    return tuple(lines)
+
+
+def _page(step: Subscribe) -> str:
+    model = step.resource.model
+    return f"{model.name}/catalog/registry/{model.registry}"
+
+
+def _asked(case: Case, step: Subscribe) -> bool:
+    return step.plan is not None and _id(step) in case.facts.agreements
+
+
+def _terms(case: Case, step: Subscribe) -> Agreement | Unread | None:
+    return case.facts.agreements.get(_id(step)) if step.plan is not None else None
+
+
+def _id(step: Subscribe) -> AgreementId:
+    if step.plan is None:
+        raise TypeError("a subscription whose plan is not known has no agreement yet")
+    return AgreementId(step.target.workspace.subscription, step.plan)

@@ -37,7 +37,9 @@ class Constraints:
     """Facts by subject; a subject that nobody asked about is absent.
 
     `permissions` is by ARM scope; None: the service has no such operation there. `models` is by
-    lower-cased reference (`key_of`); None: the registry has no such model.
+    lower-cased reference (`key_of`); None: the registry has no such model. `locks` is by ARM id of
+    a workspace. `elsewhere` holds, per Azure subscription, all workspaces that the caller can see:
+    asked only where the quota is short, to name other regions.
     """
 
     workspaces: Mapping[WorkspaceId, Workspace | None] = field(default_factory=dict)
@@ -49,6 +51,15 @@ class Constraints:
     usages: Mapping[RegionKey, Sequence[Usage] | Unread] = field(default_factory=dict)
     sizes: Mapping[RegionKey, Sequence[VmSize] | Unread] = field(default_factory=dict)
     locks: Mapping[str, Sequence[Lock] | Unread] = field(default_factory=dict)
+    elsewhere: Mapping[str, Sequence[Workspace]] = field(default_factory=dict)
+
+    def registry_model(self, model: ModelRef) -> RegistryModel | None:
+        """What the registry says of a model: of the version asked for, else of the latest."""
+        for key in (key_of(model), model.id.lower()):
+            found = self.models.get(key)
+            if isinstance(found, RegistryModel):
+                return found
+        return None
 
     def versions(self) -> dict[str, str]:
         """Latest versions per lower-cased model id, for `plan.resolve`."""

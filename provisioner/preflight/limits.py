@@ -1,0 +1,169 @@
+"""Checks of Azure's counts: endpoints, deployments, instances, one endpoint per model. Pure.
+
+The limits are the documented defaults (the catalogue's LIMITS, with their source). Support raises
+some of them, and then `--ignore-limits` turns these findings into warnings. Counts are of the
+workspaces of this run, so that they can only be too low.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from provisioner.catalog import LIMITS
+from provisioner.errors import Position, Problem, Severity, Who, define
+from provisioner.plan import Step
+from provisioner.plan.steps import Create, Delete, Replace, Update
+from provisioner.preflight.case import Case
+from provisioner.resources import (
+    Kind,
+    OnlineDeployment,
+    ResourceId,
+    ServerlessEndpoint,
+    WorkspaceId,
+)
+
+ONE_PER_MODEL = define(
+    "preflight.one-per-model",
+    "a second serverless endpoint of one model",
+    "A workspace can have one serverless deployment per model.",
+    Who.AUTHOR,
+)
+TOO_MANY = define(
+    "preflight.too-many",
+    "a limit of Azure is exceeded",
+    "Azure limits the online endpoints and deployments of a subscription in a region, the "
+    "deployments of an endpoint and the instances of a deployment.",
+    Who.SUBSCRIPTION_OWNER,
+)
+
+_REQUEST = (
+    "open a support request of type Service and subscription limits (quotas), Machine Learning "
+    "endpoint limits; where the limit is raised already: --ignore-limits"
+)
+
+
+def check_limits(case: Case) -> Iterator[Problem]:
+    """Every count that would be exceeded."""
+    yield from _one_per_model(case)
+    yield from _instances(case)
+    yield from _per_endpoint(case)
+    yield from _per_region(case)
+
+
+def _severity(case: Case) -> Severity:
+    return Severity.WARNING if case.options.ignore_limits else Severity.ERROR
+
+
+def _gone(case: Case) -> set[ResourceId]:
+    return {step.target for step in case.plan.steps if isinstance(step, Delete)}
+
+
+def _one_per_model(case: Case) -> Iterator[Problem]:
+    gone = _gone(case)
+    holders: dict[tuple[WorkspaceId, str, str], ResourceId] = {}
+    for view in case.observed.values():
+        for live in view.serverless:
+            if live.id not in gone:
+                model = live.resource.model
+                holders[(view.id, model.registry.lower(), model.name.lower())] = live.id
+    for step in case.new():
+        if not isinstance(step.resource, ServerlessEndpoint):
+            continue
+        model = step.resource.model
+        key = (step.target.workspace, model.registry.lower(), model.name.lower())
+        holder = holders.setdefault(key, step.target)
+        if holder != step.target:
+            yield Problem(
+                ONE_PER_MODEL,
+                f"the workspace {step.target.workspace.name} would have two serverless endpoints "
+                f"of {model.name}: {holder.name} and {step.target.name}",
+                f"let both callers use {holder.name}, or deploy to another workspace; where Azure "
+                "allows you more: --ignore-limits",
+                severity=_severity(case),
+                position=case.at(step, "spec", "model"),
+                resource=holder.arm_id,
+            )
+
+
+def _instances(case: Case) -> Iterator[Problem]:
+    for step in case.plan.steps:
+        if not isinstance(step, Create | Replace | Update):
+            continue
+        one = step.resource
+        if (
+            isinstance(one, OnlineDeployment)
+            and one.instance_count > LIMITS.instances_per_deployment
+        ):
+            yield Problem(
+                TOO_MANY,
+                f"{one.id.name} asks for {one.instance_count} instances; a deployment can have "
+                f"{LIMITS.instances_per_deployment}",
+                f"ask for fewer, or spread them over several deployments; or {_REQUEST}",
+                severity=_severity(case),
+                position=case.at(step, "spec", "target", "managedCompute", "instanceCount"),
+                resource=one.id.arm_id,
+            )
+
+
+def _per_endpoint(case: Case) -> Iterator[Problem]:
+    gone = _gone(case)
+    counts: Counter[ResourceId] = Counter()
+    for view in case.observed.values():
+        for endpoint, parts in view.deployments.items():
+            counts[endpoint] += sum(live.id not in gone for live in parts)
+    for step in _created(case, Kind.ONLINE_DEPLOYMENT):
+        counts[step.target.endpoint] += 1
+        if counts[step.target.endpoint] == LIMITS.deployments_per_endpoint + 1:
+            yield _too_many(
+                case,
+                case.at(step, "spec", "target", "managedCompute", "endpointName"),
+                f"the online endpoint {step.target.endpoint.name} would have more than "
+                f"{LIMITS.deployments_per_endpoint} deployments",
+            )
+
+
+def _per_region(case: Case) -> Iterator[Problem]:
+    gone = _gone(case)
+    for kind, limit in (
+        (Kind.ONLINE_ENDPOINT, LIMITS.endpoints),
+        (Kind.ONLINE_DEPLOYMENT, LIMITS.deployments),
+    ):
+        counts: Counter[tuple[str, str]] = Counter()
+        for view in case.observed.values():
+            live = (
+                view.endpoints
+                if kind is Kind.ONLINE_ENDPOINT
+                else [one for parts in view.deployments.values() for one in parts]
+            )
+            counts[_place(case, view.id)] += sum(one.id not in gone for one in live)
+        for step in _created(case, kind):
+            place = _place(case, step.target.workspace)
+            counts[place] += 1
+            if counts[place] == limit + 1:
+                yield _too_many(
+                    case,
+                    case.at(step),
+                    f"the Azure subscription would have more than {limit} {kind.noun}s in "
+                    f"{place[1]}",
+                )
+
+
+def _created(case: Case, kind: Kind) -> Iterator[Step]:
+    for step in case.plan.steps:
+        if isinstance(step, Create) and step.target.kind is kind:
+            yield step
+
+
+def _place(case: Case, workspace: WorkspaceId) -> tuple[str, str]:
+    return workspace.subscription.lower(), case.region(workspace)
+
+
+def _too_many(case: Case, position: Position | None, what: str) -> Problem:
+    return Problem(
+        TOO_MANY,
+        what,
+        f"remove some that are not needed, or spread them over regions; or {_REQUEST}",
+        severity=_severity(case),
+        position=position,
+    )

@@ -1,0 +1,75 @@
+"""Checks of management locks on what the plan deletes or writes. Pure.
+
+A lock holds for its scope and all below. CanNotDelete stops deletes; ReadOnly stops writes too,
+and POST actions such as listKeys. A lock below a scope stops the delete of that scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provisioner.cloud import Lock
+from provisioner.errors import Problem, Who, define
+from provisioner.plan import Step
+from provisioner.plan.steps import Await, Delete, Replace, Subscribe
+from provisioner.preflight.case import Case, plural, unread
+from provisioner.preflight.constraints import Unread
+
+LOCKED = define(
+    "preflight.locked",
+    "a management lock is in the way",
+    "A lock at the resource, the workspace, its resource group or the subscription forbids what "
+    "the plan does there.",
+    Who.SUBSCRIPTION_OWNER,
+)
+
+
+def check_locks(case: Case) -> Iterator[Problem]:
+    """One finding per lock that stops a step."""
+    asked = {scope.lower(): answer for scope, answer in case.facts.locks.items()}
+    stopped: dict[Lock, list[Step]] = {}
+    told: set[str] = set()
+    for step in case.plan.steps:
+        scope = step.target.workspace.key
+        answer = asked.get(scope)
+        if isinstance(answer, Unread) and scope not in told:
+            told.add(scope)
+            name = step.target.workspace.name
+            yield unread(answer, f"management locks on the workspace {name}", case.at(step))
+        elif answer is not None and not isinstance(answer, Unread):
+            for lock in answer:
+                if stops(lock, step):
+                    stopped.setdefault(lock, []).append(step)
+    for lock, steps in stopped.items():
+        yield _finding(case, lock, steps)
+
+
+def stops(lock: Lock, step: Step) -> bool:
+    """Whether `lock` forbids the step."""
+    if isinstance(step, Await):
+        return False
+    scope, target = f"{lock.scope.lower().rstrip('/')}/", f"{step.target.key}/"
+    deletes = isinstance(step, Delete | Replace) or (isinstance(step, Subscribe) and step.recovers)
+    if deletes and (target.startswith(scope) or scope.startswith(target)):
+        return True
+    return lock.level.lower() == "readonly" and target.startswith(scope)
+
+
+def _finding(case: Case, lock: Lock, steps: list[Step]) -> Problem:
+    first, rest = steps[0], len(steps) - 1
+    more = f" and {plural(rest, 'more step')}" if rest else ""
+    return Problem(
+        LOCKED,
+        f'the lock "{lock.name}" ({lock.level}) on {_short(lock.scope)} forbids to '
+        f"{first.title}{more}",
+        f"have it removed: az lock delete --ids {lock.scope}/providers/Microsoft.Authorization/"
+        f"locks/{lock.name}",
+        position=case.at(first),
+        resource=lock.scope,
+        details=tuple(step.title for step in steps[1:10]),
+    )
+
+
+def _short(scope: str) -> str:
+    parts = scope.strip("/").split("/")
+    return f"the {'subscription' if len(parts) == 2 else parts[-2]} {parts[-1]}"

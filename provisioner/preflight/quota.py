@@ -1,0 +1,349 @@
+"""Cores: what managed compute needs of each VM family, and what is free. Pure.
+
+A deployment of n instances takes ceil(1.2 n) × cores of its family in its region, because Azure
+keeps 20 % for upgrades; some GPU families take n × cores (MicrosoftDocs/azure-ai-docs,
+includes/quota-allocation-online-deployment.md; the catalogue says which). Shared quota draws on
+another pool. What the plan frees counts: surely where it is freed before the cores are taken,
+possibly where it is freed at the same time; only what cannot fit either way is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from provisioner.catalog import load
+from provisioner.cloud import RegistryModel, Usage, VmSize
+from provisioner.errors import Problem, Severity, Who, define
+from provisioner.plan import Step
+from provisioner.plan.steps import Create, Delete, Replace, Rollout, Update
+from provisioner.preflight.case import NOT_CHECKED, Case, listed, plural, unread
+from provisioner.preflight.constraints import RegionKey, Unread
+from provisioner.preflight.sizes import allowed_sizes, size_of
+from provisioner.resources import Kind, OnlineDeployment
+
+QUOTA_SHORT = define(
+    "preflight.quota-short",
+    "not enough cores in the quota",
+    "The deployments of this run need more cores of a VM family than the Azure subscription has "
+    "free in the region. 20 % more than the instances use is reserved for upgrades, except on "
+    "some GPU families. GPU families start with a quota of 0.",
+    Who.SUBSCRIPTION_OWNER,
+)
+
+INCREASE: Final = "https://ml.azure.com/quota"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Cores that a step takes (or gives back, when negative) of a family.
+
+    `sum` is how that number comes about; `sure` says whether the step's cores count in any case,
+    or only if an order that Azure does not promise comes out well.
+    """
+
+    step: Step
+    family: str
+    cores: int
+    sum: str
+    sure: bool = True
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """All demands of one Azure subscription and region, per family key."""
+
+    demands: dict[str, list[Demand]] = field(default_factory=dict)
+    unknown: list[tuple[Step, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A family of which too little is free. `needed` counts what is surely freed before,
+    `least` also what may be freed in time."""
+
+    key: RegionKey
+    family: str
+    needed: int
+    least: int
+    usage: Usage
+    demands: tuple[Demand, ...]
+
+    @property
+    def free(self) -> int:
+        return max(0, self.usage.limit - self.usage.used)
+
+    @property
+    def blocks(self) -> bool:
+        return self.least > self.free
+
+
+def check_quota(case: Case) -> Iterator[Problem]:
+    """One finding per VM family and region that is short, with its arithmetic and the ways out."""
+    for key, ledger in _ledgers(case).items():
+        answer = case.facts.usages.get(key)
+        if answer is None:
+            continue
+        position = next((case.at(one.step) for one in _all(ledger)), None)
+        if isinstance(answer, Unread):
+            yield unread(answer, f"the core quota in {key[1]}", position)
+            continue
+        for step, size in ledger.unknown:
+            yield _not_judged(case, step, f"how many cores {size} takes is not known")
+        for family, demands in ledger.demands.items():
+            usage = usage_of(family, answer)
+            if usage is None:
+                yield _not_judged(
+                    case, demands[0].step, f"Azure lists no quota of the family {family}"
+                )
+                continue
+            short = _short(key, family, usage, demands)
+            if short is not None:
+                yield _finding(case, short)
+
+
+def shortages(case: Case) -> tuple[Shortage, ...]:
+    """Every family that is short, as far as the facts tell: for these, other regions are asked."""
+    found = []
+    for key, ledger in _ledgers(case).items():
+        answer = case.facts.usages.get(key)
+        if answer is None or isinstance(answer, Unread):
+            continue
+        for family, demands in ledger.demands.items():
+            usage = usage_of(family, answer)
+            short = _short(key, family, usage, demands) if usage is not None else None
+            if short is not None:
+                found.append(short)
+    return tuple(found)
+
+
+def _short(key: RegionKey, family: str, usage: Usage, demands: Sequence[Demand]) -> Shortage | None:
+    needed = sum(one.cores for one in demands if one.sure)
+    least = sum(one.cores for one in demands)
+    short = Shortage(key, family, needed, least, usage, tuple(demands))
+    return short if needed > short.free else None
+
+
+def _all(ledger: _Ledger) -> Iterator[Demand]:
+    for demands in ledger.demands.values():
+        yield from demands
+
+
+def _ledgers(case: Case) -> dict[RegionKey, _Ledger]:
+    found: dict[RegionKey, _Ledger] = {}
+    late = _late(case)
+    for step in case.plan.steps:
+        if step.target.kind is not Kind.ONLINE_DEPLOYMENT:
+            continue
+        if case.shared_quota(step.target.endpoint):
+            continue
+        key = (step.target.workspace.subscription, case.region(step.target.workspace))
+        _enter(case, found.setdefault(key, _Ledger()), key, step, late)
+    return {key: ledger for key, ledger in found.items() if ledger.demands or ledger.unknown}
+
+
+def _late(case: Case) -> frozenset[str]:
+    """Deletes that come only after a rollout: what they free is not free in time."""
+    rollouts = {step.id for step in case.plan.steps if isinstance(step, Rollout)}
+    return frozenset(
+        step.id
+        for step in case.plan.steps
+        if isinstance(step, Delete) and not rollouts.isdisjoint(step.needs)
+    )
+
+
+def _enter(case: Case, ledger: _Ledger, key: RegionKey, step: Step, late: frozenset[str]) -> None:
+    match step:
+        case Create(resource=OnlineDeployment() as one):
+            _take(case, ledger, key, step, one)
+        case Update(resource=OnlineDeployment() as one) if "instance_count" in step.fields:
+            live = case.live_deployment(step.target)
+            if live is not None:
+                _give(case, ledger, key, step, live.resource, sure=True)
+            _take(case, ledger, key, step, one)
+        case Replace(resource=OnlineDeployment() as one):
+            live = case.live_deployment(step.target)
+            if live is not None:
+                # Whether a deployment that failed holds cores is not documented.
+                _give(case, ledger, key, step, live.resource, sure=not step.recovers)
+            _take(case, ledger, key, step, one)
+        case Delete() if step.id not in late:
+            live = case.live_deployment(step.target)
+            if live is not None:
+                _give(case, ledger, key, step, live.resource, sure=False)
+        case _:
+            pass
+
+
+def _take(case: Case, ledger: _Ledger, key: RegionKey, step: Step, one: OnlineDeployment) -> None:
+    size = size_of(case, key, one.instance_type)
+    if size is None:
+        ledger.unknown.append((step, one.instance_type))
+        return
+    cores, text = arithmetic(size, one.instance_count)
+    demand = Demand(step, size.family, cores, text)
+    ledger.demands.setdefault(family_key(size.family), []).append(demand)
+
+
+def _give(
+    case: Case,
+    ledger: _Ledger,
+    key: RegionKey,
+    step: Step,
+    one: OnlineDeployment,
+    *,
+    sure: bool,
+) -> None:
+    size = size_of(case, key, one.instance_type)
+    if size is None:
+        return
+    cores, text = arithmetic(size, one.instance_count)
+    demand = Demand(step, size.family, -cores, f"− {text}", sure)
+    ledger.demands.setdefault(family_key(size.family), []).append(demand)
+
+
+def arithmetic(size: VmSize, count: int) -> tuple[int, str]:
+    """Cores that `count` instances take, and how: `2 × 24 cores + 20 % = 72`."""
+    known = load().sku(size.name)
+    if known is not None and known.reserve_exempt:
+        return count * size.vcpus, f"{count} × {size.vcpus} cores = {count * size.vcpus}"
+    cores = -(-count * 6 // 5) * size.vcpus
+    return cores, f"{count} × {size.vcpus} cores + 20 % = {cores}"
+
+
+@lru_cache(maxsize=1024)
+def family_key(name: str) -> str:
+    """What the spellings of one VM family have in common.
+
+    `standardDSv2Family`, `Standard DSv2 Family` and `Standard DSv2 Family Cluster Dedicated vCPUs`
+    are one; blanks, underscores and hyphens do not count (AZURE.md §8).
+    """
+    plain = re.sub(r"[\s_\-]+", "", name).lower()
+    plain = re.sub(r"(?:cluster)?dedicatedv?cpus$|vcpus$", "", plain)
+    return plain.removeprefix("standard").removesuffix("family")
+
+
+def usage_of(family: str, usages: Iterable[Usage]) -> Usage | None:
+    """The usage row of a family: by the last part of its id, else by its name."""
+    wanted = family_key(family)
+    rows = list(usages)
+    fits = [one for one in rows if family_key(one.id) == wanted]
+    fits = fits or [one for one in rows if family_key(one.name) == wanted]
+    return min(fits, key=lambda one: one.limit - one.used, default=None)
+
+
+def _not_judged(case: Case, step: Step, why: str) -> Problem:
+    return Problem(
+        NOT_CHECKED,
+        f"the core quota for {', '.join(step.names) or step.target.name} could not be checked: "
+        f"{why}",
+        f"look at {INCREASE}",
+        severity=Severity.NOTE,
+        position=case.at(step, "spec", "target", "managedCompute", "instanceType"),
+    )
+
+
+def _finding(case: Case, short: Shortage) -> Problem:
+    takers = [one for one in short.demands if one.cores > 0]
+    first = takers[0]
+    key = "instanceCount" if isinstance(first.step, Update) else "instanceType"
+    free = f"{short.free} free ({short.usage.used} of {short.usage.limit} in use)"
+    if len(short.demands) == 1:
+        arithmetic = f"{first.sum} needed, {free}"
+    else:
+        arithmetic = f"{short.needed} needed by {listed(_names(takers), 4)}, {free}"
+    severity = Severity.ERROR if short.blocks else Severity.WARNING
+    what = f"not enough cores of {first.family} in {short.key[1]}: {arithmetic}"
+    if not short.blocks:
+        what += "; it fits only if what this plan removes is gone first"
+    return Problem(
+        QUOTA_SHORT,
+        what,
+        _ways_out(case, short),
+        severity=severity,
+        position=case.at(first.step, "spec", "target", "managedCompute", key),
+        resource=f"/subscriptions/{short.key[0]}",
+        details=_lines(short) if len(short.demands) > 1 else (),
+    )
+
+
+def _names(demands: Sequence[Demand]) -> list[str]:
+    return list(dict.fromkeys(_name(one) for one in demands))
+
+
+def _name(demand: Demand) -> str:
+    return demand.step.names[0] if demand.step.names else demand.step.target.name
+
+
+def _lines(short: Shortage) -> tuple[str, ...]:
+    lines = [f"{_name(one)}: {one.sum}" for one in short.demands]
+    return (*lines, f"together {short.needed}, free {short.free}")
+
+
+def _ways_out(case: Case, short: Shortage) -> str:
+    """Shared quota, another size, another region, an increase: whatever applies, best first."""
+    first = next(one for one in short.demands if one.cores > 0)
+    missing = short.needed - short.free
+    ways = [
+        *_shared_way(case, first),
+        *_sizes_way(case, short, first),
+        *_regions_way(case, short),
+        f"ask for {plural(missing, 'more core')} of {first.family} in {short.key[1]} at {INCREASE}",
+    ]
+    return "; or ".join(ways)
+
+
+def _shared_way(case: Case, first: Demand) -> Iterator[str]:
+    model = _model(case, first)
+    if model is not None and model.shared_capacity:
+        yield (
+            "set sharedQuota: true, for a test: Azure then deletes the endpoint after 168 h "
+            "(Enterprise Agreement subscriptions)"
+        )
+
+
+def _model(case: Case, demand: Demand) -> RegistryModel | None:
+    resource = getattr(demand.step, "resource", None)
+    if not isinstance(resource, OnlineDeployment):
+        return None
+    return case.facts.registry_model(resource.model)
+
+
+def _sizes_way(case: Case, short: Shortage, first: Demand) -> Iterator[str]:
+    """Other sizes that the model allows and that fit into what is free here."""
+    usages = case.facts.usages.get(short.key)
+    resource = getattr(first.step, "resource", None)
+    if usages is None or isinstance(usages, Unread) or not isinstance(resource, OnlineDeployment):
+        return
+    fits = []
+    for size in allowed_sizes(case, short.key, resource):
+        usage = usage_of(size.family, usages)
+        cores, text = arithmetic(size, resource.instance_count)
+        if usage is not None and size.name.lower() != resource.instance_type.lower():
+            free = usage.limit - usage.used
+            if cores <= free:
+                fits.append((cores, f"{size.name} ({text}, {free} free)"))
+    if fits:
+        fits.sort()
+        yield f"use instanceType {listed([text for _, text in fits], 3)}"
+
+
+def _regions_way(case: Case, short: Shortage) -> Iterator[str]:
+    """Regions of the caller's own workspaces where the family has enough."""
+    places: dict[str, list[str]] = {}
+    for one in case.facts.elsewhere.get(short.key[0], ()):
+        places.setdefault(one.region, []).append(one.id.name)
+    found = []
+    for region, names in sorted(places.items()):
+        usages = case.facts.usages.get((short.key[0], region))
+        if region == short.key[1] or usages is None or isinstance(usages, Unread):
+            continue
+        usage = usage_of(short.family, usages)
+        if usage is not None and usage.limit - usage.used >= short.needed:
+            free = usage.limit - usage.used
+            found.append(f"{names[0]} in {region} ({free} free)")
+    if found:
+        yield f"deploy to the workspace {' or '.join(found[:3])}"

@@ -1,0 +1,293 @@
+"""The rights that a plan needs, and whether the caller has them. Pure.
+
+Only what this plan does counts: subscribing a workspace to an offer needs rights on the Azure
+subscription, creating a second endpoint of the same offer does not (MISSION, "Prerequisites").
+An entry of the caller's permissions allows an action if one of its patterns covers it and none
+of its notActions does; one allowing entry is enough (AZURE.md §10). Deny assignments are not in
+those entries, so a yes is not a promise; a no is conclusive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from provisioner.cloud import Permission
+from provisioner.desired import Desired
+from provisioner.errors import Position, Problem, Severity, Who, define
+from provisioner.plan import Plan, Step
+from provisioner.plan.steps import (
+    Await,
+    Create,
+    Delete,
+    Replace,
+    Rollout,
+    SetTraffic,
+    Subscribe,
+    Update,
+)
+from provisioner.preflight.case import Case, listed, plural, unread
+from provisioner.preflight.constraints import Unread
+from provisioner.resources import Kind, ResourceId, WorkspaceId
+
+RIGHTS_MISSING = define(
+    "preflight.rights-missing",
+    "the caller lacks rights that the plan needs",
+    "The role assignments of whoever signed in do not cover every action of the plan at its "
+    "scope. The missing ones are listed.",
+    Who.SUBSCRIPTION_OWNER,
+)
+RIGHTS_INFERRED = define(
+    "preflight.rights-inferred",
+    "rights on the subscription are inferred",
+    "Azure did not answer for the whole subscription, so the rights there were inferred from those "
+    "at the resource group, which include them.",
+    Who.SUBSCRIPTION_OWNER,
+)
+
+
+class Level(StrEnum):
+    """The kinds of scope, widest first."""
+
+    SUBSCRIPTION = "subscription"
+    GROUP = "resource group"
+    WORKSPACE = "workspace"
+
+
+_ML: Final = "Microsoft.MachineLearningServices"
+_W: Final = f"{_ML}/workspaces"
+_COLLECTION: Final = {
+    Kind.SERVERLESS_ENDPOINT: f"{_W}/serverlessEndpoints",
+    Kind.ONLINE_ENDPOINT: f"{_W}/onlineEndpoints",
+    Kind.ONLINE_DEPLOYMENT: f"{_W}/onlineEndpoints/deployments",
+    Kind.MARKETPLACE_SUBSCRIPTION: f"{_W}/marketplaceSubscriptions",
+}
+_DOCUMENTED: Final = f"{_W}/marketplaceModelSubscriptions"
+"""The documentation's name of the action; the resource type has another (AZURE.md §10)."""
+
+SUBSCRIBE_ON_SUBSCRIPTION: Final = (
+    "Microsoft.MarketplaceOrdering/agreements/offers/plans/read",
+    "Microsoft.MarketplaceOrdering/agreements/offers/plans/sign/action",
+    "Microsoft.MarketplaceOrdering/offerTypes/publishers/offers/plans/agreements/read",
+    "Microsoft.Marketplace/offerTypes/publishers/offers/plans/agreements/read",
+    "Microsoft.SaaS/register/action",
+)
+SUBSCRIBE_ON_GROUP: Final = ("Microsoft.SaaS/resources/read", "Microsoft.SaaS/resources/write")
+"""What subscribing a workspace to an offer takes above it (MISSION, "Prerequisites")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """An action at a scope. Any of `actions` will do: they are spellings of one."""
+
+    level: Level
+    scope: str
+    actions: tuple[str, ...]
+
+    @property
+    def action(self) -> str:
+        return self.actions[0]
+
+
+@dataclass(slots=True)
+class _Needs:
+    """Needs in the making: each once, with the first step that has it and all manifest names."""
+
+    found: dict[Need, Step | None] = field(default_factory=dict)
+    names: dict[Need, dict[str, None]] = field(default_factory=dict)
+
+    def add(self, need: Need, step: Step | None, names: Iterable[str] = ()) -> None:
+        self.found.setdefault(need, step)
+        self.names.setdefault(need, {}).update(dict.fromkeys(names))
+
+
+def needs(plan: Plan, desired: Desired) -> tuple[Need, ...]:
+    """What the plan's writes and outputs take, each action once per scope."""
+    return tuple(_needs(plan, desired).found)
+
+
+def _needs(plan: Plan, desired: Desired) -> _Needs:
+    found = _Needs()
+    for step in plan.steps:
+        for need in _of_step(step):
+            found.add(need, step, step.names)
+    for endpoint, name in _with_outputs(desired, plan):
+        keys = _at_workspace(endpoint.workspace, f"{_COLLECTION[endpoint.kind]}/listKeys/action")
+        found.add(keys, None, (name,))
+    return found
+
+
+def _of_step(step: Step) -> Iterator[Need]:
+    workspace = step.target.workspace
+    collection = _COLLECTION[step.target.kind]
+    match step:
+        case Subscribe():
+            yield from _subscribing(workspace)
+            if step.recovers:
+                yield _marketplace(workspace, "delete")
+        case Create() | Update():
+            yield _at_workspace(workspace, f"{collection}/write")
+        case SetTraffic() | Rollout():
+            yield _at_workspace(workspace, f"{collection}/write")
+        case Replace():
+            yield _at_workspace(workspace, f"{collection}/delete")
+            yield _at_workspace(workspace, f"{collection}/write")
+        case Delete() if step.target.kind is Kind.MARKETPLACE_SUBSCRIPTION:
+            yield _marketplace(workspace, "delete")
+        case Delete():
+            yield _at_workspace(workspace, f"{collection}/delete")
+        case Await():
+            pass
+
+
+def _subscribing(workspace: WorkspaceId) -> Iterator[Need]:
+    yield _marketplace(workspace, "write")
+    for action in SUBSCRIBE_ON_GROUP:
+        yield Need(Level.GROUP, workspace.group_scope, (action,))
+    for action in SUBSCRIBE_ON_SUBSCRIPTION:
+        yield Need(Level.SUBSCRIPTION, workspace.subscription_scope, (action,))
+
+
+def _marketplace(workspace: WorkspaceId, verb: str) -> Need:
+    actions = (f"{_COLLECTION[Kind.MARKETPLACE_SUBSCRIPTION]}/{verb}", f"{_DOCUMENTED}/{verb}")
+    return Need(Level.WORKSPACE, workspace.arm_id, actions)
+
+
+def _at_workspace(workspace: WorkspaceId, action: str) -> Need:
+    return Need(Level.WORKSPACE, workspace.arm_id, (action,))
+
+
+def _with_outputs(desired: Desired, plan: Plan) -> Iterator[tuple[ResourceId, str]]:
+    """Endpoints whose keys will be read, unless the plan takes them away."""
+    gone = {step.target for step in plan.steps if isinstance(step, Delete)}
+    for wish in desired.serverless:
+        if wish.origin.outputs and wish.resource.id not in gone:
+            yield wish.resource.id, wish.origin.name
+    for wanted in desired.endpoints:
+        if wanted.resource.id in gone:
+            continue
+        for one in wanted.deployments:
+            if one.origin.outputs:
+                yield wanted.resource.id, one.origin.name
+
+
+def check_rights(case: Case) -> Iterator[Problem]:
+    """One finding per scope that lists the actions which the caller does not have there."""
+    found = _needs(case.plan, case.desired)
+    scopes: dict[str, list[Need]] = {}
+    for need in found.found:
+        scopes.setdefault(need.scope.lower(), []).append(need)
+    asked = {scope.lower(): answer for scope, answer in case.facts.permissions.items()}
+    for scope, wanted in scopes.items():
+        if scope not in asked:
+            continue
+        answer, inferred = _answer(asked, scope, wanted[0].level, case)
+        first = next((step for need in wanted if (step := found.found[need])), None)
+        position = case.at(first) if first is not None else None
+        if isinstance(answer, Unread):
+            yield unread(answer, f"rights on the {wanted[0].level} {_short(scope)}", position)
+        elif answer is not None:
+            missing = [need for need in wanted if not allowed(answer, need)]
+            if missing:
+                names = dict.fromkeys(name for need in missing for name in found.names[need])
+                yield _missing(missing, tuple(names), position)
+            elif inferred:
+                yield _inferred(wanted[0])
+        elif wanted[0].level is Level.SUBSCRIPTION:
+            yield _inferred(wanted[0])
+
+
+def _answer(
+    asked: Mapping[str, Sequence[Permission] | Unread | None],
+    scope: str,
+    level: Level,
+    case: Case,
+) -> tuple[Sequence[Permission] | Unread | None, bool]:
+    """The permissions at `scope`, and whether they were inferred from a resource group below.
+
+    What is granted on a subscription holds in its groups too, so an action that no group of the
+    plan has is not granted on the subscription either; the reverse proves nothing.
+    """
+    answer = asked[scope]
+    if answer is not None or level is not Level.SUBSCRIPTION:
+        return answer, False
+    for step in case.plan.steps:
+        group = step.target.workspace.group_scope.lower()
+        if isinstance(step, Subscribe) and group.startswith(f"{scope}/"):
+            below = asked.get(group)
+            if below is not None:
+                return below, True
+    return None, True
+
+
+def allowed(permissions: Iterable[Permission], need: Need) -> bool:
+    """Whether one entry grants any spelling of the action."""
+    return any(
+        _covers(entry.actions, action) and not _covers(entry.not_actions, action)
+        for action in need.actions
+        for entry in permissions
+    )
+
+
+@lru_cache(maxsize=65536)
+def _covers(patterns: tuple[str, ...], action: str) -> bool:
+    return any(_pattern(pattern).fullmatch(action) for pattern in patterns)
+
+
+@lru_cache(maxsize=4096)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.IGNORECASE | re.DOTALL)
+
+
+_BUILT_IN: Final = {
+    Level.WORKSPACE: "AzureML Data Scientist",
+    Level.GROUP: "Contributor",
+    Level.SUBSCRIPTION: "Contributor",
+}
+_WHO: Final = {
+    Level.WORKSPACE: Who.WORKSPACE_OWNER,
+    Level.GROUP: Who.SUBSCRIPTION_OWNER,
+    Level.SUBSCRIPTION: Who.SUBSCRIPTION_OWNER,
+}
+
+
+def _missing(missing: Sequence[Need], names: Sequence[str], position: Position | None) -> Problem:
+    level, scope = missing[0].level, missing[0].scope
+    actions = tuple(need.action for need in missing)
+    for_whom = f", needed by {listed(names, 5)}" if names else ""
+    what = (
+        f"you may not do {actions[0]} on the {level} {_short(scope)}"
+        if len(actions) == 1
+        else f"you lack {plural(len(actions), 'action')} on the {level} {_short(scope)}"
+    )
+    return Problem(
+        RIGHTS_MISSING,
+        f"{what}{for_whom}",
+        "provision role --assign-command prints the smallest role that will do and the commands "
+        "that assign it; or use a built-in one: az role assignment create --assignee <your object "
+        f'id> --role "{_BUILT_IN[level]}" --scope {scope}',
+        position=position,
+        resource=scope,
+        who=_WHO[level],
+        details=actions,
+    )
+
+
+def _inferred(need: Need) -> Problem:
+    return Problem(
+        RIGHTS_INFERRED,
+        f"rights on the subscription {_short(need.scope)} were not shown by Azure; those at the "
+        "resource group do not speak against the plan",
+        "nothing to do, unless the apply is refused; then have the subscription's role granted: "
+        "provision role --assign-command",
+        severity=Severity.NOTE,
+        resource=need.scope,
+    )
+
+
+def _short(scope: str) -> str:
+    return scope.rstrip("/").rpartition("/")[2]

@@ -1,0 +1,192 @@
+"""Checks of the Azure subscription: alive, allowed to buy, providers registered. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from provisioner.cloud import SubscriptionFacts
+from provisioner.errors import Position, Problem, Severity, Who, define
+from provisioner.plan.steps import Create, Replace, Step, Subscribe
+from provisioner.preflight.case import Case, unread
+from provisioner.preflight.constraints import Unread
+from provisioner.resources import ServerlessEndpoint
+
+SUBSCRIPTION_STATE = define(
+    "preflight.subscription-state",
+    "the Azure subscription is not in order",
+    "A disabled or deleted subscription can be read, not changed; a past-due one is about to be "
+    "disabled.",
+    Who.BILLING_ADMIN,
+)
+FREE_SUBSCRIPTION = define(
+    "preflight.free-subscription",
+    "a free or trial subscription",
+    "Models as a serverless API need a subscription with a valid payment method; free and trial "
+    "subscriptions do not work.",
+    Who.BILLING_ADMIN,
+)
+SPENDING_LIMIT = define(
+    "preflight.spending-limit",
+    "the subscription's spending limit is on",
+    "While a spending limit is on, Azure Marketplace sells nothing to the subscription.",
+    Who.BILLING_ADMIN,
+)
+PURCHASE_DOUBTFUL = define(
+    "preflight.purchase-doubtful",
+    "the subscription's offer type may forbid the purchase",
+    "Some kinds of subscription (cloud solution provider, sponsored, credit) can buy in Azure "
+    "Marketplace only under conditions that cannot be read.",
+    Who.BILLING_ADMIN,
+)
+PROVIDER_MISSING = define(
+    "preflight.provider-not-registered",
+    "a resource provider is not registered",
+    "An Azure subscription must register a resource provider once before it can use it.",
+    Who.SUBSCRIPTION_OWNER,
+)
+
+MACHINE_LEARNING: Final = "Microsoft.MachineLearningServices"
+MARKETPLACE: Final = ("Microsoft.SaaS", "Microsoft.MarketplaceOrdering")
+
+_FREE: Final = re.compile(
+    r"^(?:FreeTrial|AzurePass|AzureForStudents|AAD|DreamSpark|BizSpark\w*Free|AwStudent"
+    r"|LightweightTrial)",
+    re.IGNORECASE,
+)
+_PARTNER: Final = re.compile(r"^CSP", re.IGNORECASE)
+_CREDIT: Final = re.compile(r"^(?:Sponsored|MSDN|MPN|BizSpark|VisualStudio)", re.IGNORECASE)
+"""Quota ids as Azure's subscription offers have them, e.g. FreeTrial_2014-09-01."""
+
+_BILLING: Final = "Cost Management + Billing in the Azure portal"
+
+
+def check_subscriptions(case: Case) -> Iterator[Problem]:
+    """State and offer type of every subscription that the plan changes something in."""
+    users: dict[str, list[Step]] = {}
+    for step in case.plan.steps:
+        users.setdefault(step.target.workspace.subscription.lower(), []).append(step)
+    answers = {id.lower(): answer for id, answer in case.facts.subscriptions.items()}
+    for id, answer in answers.items():
+        steps = users.get(id, [])
+        position = next((found for step in steps if (found := _declared(case, step))), None)
+        if isinstance(answer, Unread):
+            yield unread(answer, f"the state of the Azure subscription {id}", position)
+            continue
+        yield from _state(answer, position)
+        yield from _offer(case, answer, steps)
+
+
+def _declared(case: Case, step: Step) -> Position | None:
+    """Where the step's workspace is declared: that is where the subscription was chosen."""
+    wanted = case.desired.workspaces.get(step.target.workspace)
+    return wanted.position if wanted is not None else step.position
+
+
+def _state(facts: SubscriptionFacts, position: Position | None) -> Iterator[Problem]:
+    state = facts.state.lower()
+    if state in ("enabled", "unknown"):
+        return
+    ends = state in ("disabled", "deleted", "expired")
+    yield Problem(
+        SUBSCRIPTION_STATE,
+        f'the Azure subscription "{facts.name}" is {facts.state}'
+        + ("" if ends else "; Azure disables it if that is not settled"),
+        f"see {_BILLING} > {facts.name}; or name another subscriptionId",
+        severity=Severity.ERROR if ends else Severity.WARNING,
+        position=position,
+        resource=f"/subscriptions/{facts.id}",
+    )
+
+
+def _offer(case: Case, facts: SubscriptionFacts, steps: list[Step]) -> Iterator[Problem]:
+    serverless = next((step for step in steps if _serves(step)), None)
+    buying = next((step for step in steps if isinstance(step, Subscribe)), None)
+    scope = f"/subscriptions/{facts.id}"
+    quota = facts.quota_id or ""
+    if serverless is not None and _FREE.match(quota):
+        yield Problem(
+            FREE_SUBSCRIPTION,
+            f'the Azure subscription "{facts.name}" is a free or trial one ({quota}); models as a '
+            "serverless API are not available to it",
+            "upgrade it to pay-as-you-go: Azure portal > Subscriptions > Upgrade; or name another "
+            "subscriptionId",
+            position=case.at(serverless, "spec", "workspace"),
+            resource=scope,
+        )
+        return
+    if buying is None:
+        return
+    if (facts.spending_limit or "").lower() == "on":
+        yield Problem(
+            SPENDING_LIMIT,
+            f'the spending limit of the Azure subscription "{facts.name}" is on, so '
+            f"{buying.resource.model.name} cannot be bought",
+            f"remove it: {_BILLING} > {facts.name} > Remove spending limit; or name another "
+            "subscriptionId",
+            position=case.at(buying, "spec", "workspace"),
+            resource=scope,
+        )
+    elif _PARTNER.match(quota) or _CREDIT.match(quota):
+        partner = _PARTNER.match(quota) is not None
+        kind = "managed by a cloud solution provider" if partner else "paid by credit"
+        yield Problem(
+            PURCHASE_DOUBTFUL,
+            f'the Azure subscription "{facts.name}" is {kind} ({quota}): whether it may buy '
+            "in Azure Marketplace cannot be read",
+            "ask the partner whether Marketplace purchases are enabled"
+            if partner
+            else "make sure that it has a payment method besides the credit",
+            severity=Severity.WARNING,
+            position=case.at(buying, "spec", "workspace"),
+            resource=scope,
+        )
+
+
+def _serves(step: Step) -> bool:
+    """Whether the step makes a serverless endpoint or buys its offer."""
+    if isinstance(step, Create | Replace):
+        return isinstance(step.resource, ServerlessEndpoint)
+    return isinstance(step, Subscribe)
+
+
+def check_providers(case: Case) -> Iterator[Problem]:
+    """Resource providers that the plan needs and the subscription has not registered."""
+    for (subscription, namespace), answer in case.facts.providers.items():
+        step = _first_user(case, subscription, namespace)
+        if step is None:
+            continue
+        position = case.at(step, "spec", "workspace")
+        if isinstance(answer, Unread):
+            yield unread(answer, f"the registration of {namespace}", position)
+            continue
+        state = answer.registration.lower()
+        if state in ("registered", "unknown"):
+            continue
+        registering = state == "registering"
+        yield Problem(
+            PROVIDER_MISSING,
+            f"the resource provider {namespace} is {answer.registration} in the Azure "
+            f"subscription {subscription}",
+            "wait some minutes for its registration to end"
+            if registering
+            else f"az provider register --namespace {namespace} --subscription {subscription} "
+            f"--wait (takes the action {namespace}/register/action)",
+            severity=Severity.WARNING if registering else Severity.ERROR,
+            position=position,
+            resource=f"/subscriptions/{subscription}/providers/{namespace}",
+        )
+
+
+def _first_user(case: Case, subscription: str, namespace: str) -> Step | None:
+    """The first step that needs the provider; Marketplace's only where something is bought."""
+    for step in case.plan.steps:
+        if step.target.workspace.subscription.lower() != subscription.lower():
+            continue
+        if namespace in MARKETPLACE:
+            if isinstance(step, Subscribe):
+                return step
+        elif isinstance(step, Subscribe | Create | Replace):
+            return step
+    return None
