@@ -152,7 +152,7 @@ def _finish(
     if output_format == "text":
         if found:
             click.echo(table(found, clock.now(), width=width(sys.stdout)), nl=False)
-        if not flow.session.log_json:
+        if applied.report.results and not flow.session.log_json:
             click.echo(f"\n{closing_line(applied)}", err=True)
     else:
         print_document(applied_document(found, applied), output_format)

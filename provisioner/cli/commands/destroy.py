@@ -92,5 +92,5 @@ async def _destroy(flow: Flow, request: _Request) -> int:
     if request.output_format != "text":
         print_document(applied_document([], applied), request.output_format)
     else:
-        click.echo(closing_line(applied))
+        click.echo(closing_line(applied, "Destroyed"))
     return applied.exit_code

@@ -18,8 +18,8 @@ _WORDS = {
 }
 
 
-def closing_line(applied: Applied) -> str:
-    """`Applied: 3 steps done.`, with what did not go well."""
+def closing_line(applied: Applied, done: str = "Applied") -> str:
+    """`Applied: 3 steps done.`, or what did not go well."""
     results = applied.report.results
     if not results:
         return "Nothing to change."
@@ -27,9 +27,9 @@ def closing_line(applied: Applied) -> str:
     parts = [f"{count} {_WORDS[outcome]}" for outcome, count in counts.items() if count]
     steps = "1 step" if len(results) == 1 else f"{len(results)} steps"
     if counts[Outcome.DONE] == len(results):
-        return f"Applied: {steps} done."
+        return f"{done}: {steps} done."
     left = "; run the same command again to go on" if counts[Outcome.INTERRUPTED] else ""
-    return f"Not all is applied: of {steps}, {', '.join(parts)}{left}."
+    return f"{done} in part: of {steps}, {', '.join(parts)}{left}."
 
 
 def applied_document(rows: Sequence[Row], applied: Applied) -> dict[str, object]:
