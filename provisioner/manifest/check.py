@@ -119,7 +119,7 @@ def _region(
 
 
 def _places(found: Checked) -> Mapping[str, Where]:
-    """Of each deployment, by name, where it goes; those whose workspace is not known are left out."""
+    """Of each deployment, by name, where it goes; without those whose workspace is unknown."""
     declared = {one.name: one for one in reversed(found.workspaces)}
     regions: dict[Place, tuple[str, Loaded[Workspace] | Deployment]] = {}
     places: dict[str, Where] = {}

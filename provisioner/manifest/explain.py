@@ -30,7 +30,7 @@ def shown(path: Path) -> str:
     """`spec.outputs[0].dotenv`; "the document" for the whole of it."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        text += f"[{part}]" if isinstance(part, int) else f".{part[:80]}"
     return text.removeprefix(".") or "the document"
 
 

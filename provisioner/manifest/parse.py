@@ -333,14 +333,16 @@ def _next_start(lines: list[str], after: int) -> int | None:
     )
 
 
-def parse(source: Source, problems: list[Problem]) -> list[Raw]:
-    """The documents of a source that can be read; what is wrong is added to `problems`."""
+def parse(source: Source, problems: list[Problem]) -> Iterator[Raw]:
+    """The documents of a source that can be read; what is wrong is added to `problems`.
+
+    One by one, so that a reader who has seen enough problems need not parse the rest.
+    """
     builder = _Builder(source, problems.append)
-    documents: list[Raw] = []
     text, before = source.text, len(problems)
     while True:
         try:
-            documents.extend(builder.documents(text))
+            yield from builder.documents(text)
         except _AbandonedError as stop:
             problems.append(stop.problem)
         except yaml.YAMLError as error:
@@ -349,9 +351,9 @@ def parse(source: Source, problems: list[Problem]) -> list[Raw]:
             builder.line = max(builder.first, line - 1)
             problems.append(problem)
         else:
-            return documents
+            return
         start = _next_start(source.lines, builder.line)
         if start is None or len(problems) - before > MAX_PROBLEMS:
-            return documents
+            return
         builder.base = start
         text = "\n".join(source.lines[start:])

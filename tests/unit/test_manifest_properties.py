@@ -124,7 +124,7 @@ def plain(value: Any) -> bool:
 def test_json_reads_as_json(value: Any) -> None:
     """JSON is read as JSON means it; but for U+2028, which ends a line in YAML 1.1."""
     problems: list[Any] = []
-    documents = parse(Source("any.json", json.dumps(value, ensure_ascii=False)), problems)
+    documents = list(parse(Source("any.json", json.dumps(value, ensure_ascii=False)), problems))
     if depth(value) <= MAX_DEPTH:
         assert not problems
         assert documents[0].value == value
