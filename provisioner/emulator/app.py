@@ -249,21 +249,19 @@ class _Exchange:
             headers["Content-Length"] = str(len(content))
         if content:
             headers["Content-Type"] = reply.content_type
-        who = call.principal.name if call.principal is not None else ""
-        call.tenant.record(
-            Logged(
-                call.now,
-                call.method,
-                call.path,
-                call.query.get("api-version", ""),
-                self.operation,
-                reply.status,
-                who,
-            )
-        )
+        if not self.operation.startswith("emulator."):
+            self._log(reply.status)
         raw = [(k.encode("latin-1"), v.encode("latin-1", "replace")) for k, v in headers.items()]
         await send({"type": "http.response.start", "status": reply.status, "headers": raw})
         await send({"type": "http.response.body", "body": content})
+
+
+    def _log(self, status: int) -> None:
+        call = self.call
+        who = call.principal.name if call.principal is not None else ""
+        version = call.query.get("api-version", "")
+        line = Logged(call.now, call.method, call.path, version, self.operation, status, who)
+        call.tenant.record(line)
 
 
 async def _run(route: Route, call: Call) -> Reply:

@@ -1,0 +1,81 @@
+"""The emulator in the background: found, started once, stopped, and reached with its record."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from provisioner.emulator import control
+from provisioner.emulator.control import Record, StartError
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> AsyncIterator[Path]:
+    """A folder whose emulator is gone when the test is over."""
+    place = tmp_path / ".provisioner"
+    yield place
+    await control.stop(place)
+
+
+def _read(record: Record) -> bytes:
+    return Path(record.ca_bundle).read_bytes()
+
+
+async def test_two_starts_at_once_give_one_emulator_that_status_finds(folder: Path) -> None:
+    first, second = await asyncio.gather(control.start(folder), control.start(folder))
+    assert first == second == await control.status(folder)
+    for name in ("emulator.json", "ca.key", "state.db", "emulator.log"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+    assert "emulator-only-secret" not in (folder / "emulator.log").read_text()
+    environment = control.environment(first)
+    assert environment["AZURE_AUTHORITY_HOST"] == first.url
+    assert environment["AZURE_CLIENT_SECRET"] == first.client_secret
+    assert await control.stop(folder)
+    assert await control.status(folder) is None
+    assert not await control.stop(folder)
+
+
+async def test_the_next_start_takes_the_same_port_and_authority_again(folder: Path) -> None:
+    first = await control.start(folder)
+    authority = _read(first)
+    os.kill(first.pid, signal.SIGKILL)
+    await asyncio.to_thread(os.waitpid, first.pid, 0)
+    assert await control.status(folder) is None
+    again = await control.start(folder)
+    assert (again.port, _read(again)) == (first.port, authority)
+    await control.stop(folder)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", first.port))
+        taken.listen()
+        elsewhere = await control.start(folder)
+        assert elsewhere.port != first.port
+
+
+async def test_it_stops_by_itself_when_nobody_asks(folder: Path) -> None:
+    record = await control.start(folder, idle_timeout=0.3)
+    pid, status = await asyncio.to_thread(os.waitpid, record.pid, 0)
+    assert (pid, os.waitstatus_to_exitcode(status)) == (record.pid, 0)
+
+
+async def test_a_start_that_fails_says_why(folder: Path) -> None:
+    scenario = folder.parent / "broken.yaml"
+    scenario.write_text("behavior: {}\n")
+    with pytest.raises(StartError, match=r"broken\.yaml:1:1: .*behavio"):
+        await control.start(folder, scenario=scenario)
+    assert await control.status(folder) is None
+
+
+async def test_a_record_that_lies_is_not_believed(folder: Path) -> None:
+    record = await control.start(folder)
+    await control.stop(folder)
+    control.write_record(folder, record)
+    assert await control.status(folder) is None
+    (folder / control.RECORD).write_text("{")
+    assert await control.status(folder) is None
