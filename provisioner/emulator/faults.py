@@ -1,10 +1,10 @@
 """Faults on purpose: which call of which operation goes wrong, and how.
 
-An operation has two names: its operationId in the published specification
-(`ServerlessEndpoints_CreateOrUpdate`) and a short one (`serverlessEndpoints.put`,
-`onlineDeployments.get`, `agreements.sign`, `operations.status`). A fault's `operation` is a glob
-over either, and its `path` one over the request's path. Each fault counts the calls that it
-matches and strikes on the n-th, on every k-th, at a rate, or on all of them, at most `times` often.
+An operation has a name such as `serverlessEndpoints.put`, `onlineDeployments.get`,
+`agreements.sign` or `operations.status`; one that is known by its operationId
+(`ModelVersions_Get`) goes by the short form as well. A fault's `operation` is a glob over the
+names, and its `path` one over the request's path. Each fault counts the calls that it matches and
+strikes on the n-th, on every k-th, at a rate, or on all of them, at most `times` often.
 The rate is a function of the seed and the count, so a run can be repeated. Everything here is pure:
 `decide` takes the counters and returns new ones.
 """

@@ -19,6 +19,7 @@ from provisioner.emulator.rights import Rights
 from provisioner.emulator.scenario import ScenarioError, load, parse, parse_faults, ready
 from provisioner.emulator.scenario_types import Behaviour, Durations, FamilyQuota, Span
 from provisioner.emulator.scenario_yaml import camel, duration, instant
+from provisioner.emulator.server import Emulator, Settings
 from provisioner.emulator.throttle import Limit, Limits
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -411,3 +412,15 @@ def test_every_key_is_on_the_page() -> None:
     keys -= {"when", "seconds", "used", "limit"}
     assert len(keys) > 80
     assert not {key for key in keys if not re.search(rf"`{key}`|^ *-? *{key}:", page, re.MULTILINE)}
+
+
+def test_every_kind_of_operation_is_on_the_page(tmp_path: Path) -> None:
+    emulator = Emulator(Settings(tmp_path, load(None)))
+    routes = emulator.app.router.routes
+    emulator.socket.close()
+    emulator.store.close()
+    named = PAGE.read_text("utf-8").partition("### Names of operations")[2]
+    own = ("metadata", "emulator", "entra", "graph", "registryManagement")
+    kinds = {faults.names_of(route.operation)[-1].partition(".")[0] for route in routes}
+    assert len(kinds) > 15
+    assert not {kind for kind in kinds if not kind.startswith(own) and f"`{kind}`" not in named}
