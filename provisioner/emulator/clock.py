@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 class EmulatedClock:
@@ -50,10 +51,11 @@ class EmulatedClock:
         self._anchor = saved["emulated"]
 
 
+@lru_cache(maxsize=65_536)  # a list shows the same instants again and again
 def iso(when: float) -> str:
-    """ARM's round-trip form: `2026-11-22T11:20:00.1234567+00:00` without the zone's colon lost."""
-    moment = datetime.fromtimestamp(when, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0+00:00"
+    """The round-trip form that ARM shows: `2026-11-22T11:20:00.1234560+00:00`."""
+    text = datetime.fromtimestamp(when, UTC).isoformat(timespec="microseconds")
+    return f"{text[:-6]}0+00:00"
 
 
 def iso_z(when: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib.util
 import logging
 import socket
@@ -138,6 +139,8 @@ def _config(app: App, context: ssl.SSLContext) -> uvicorn.Config:
 
 def run(settings: Settings, on_ready: Callable[[Emulator], None]) -> None:
     """Serve in a loop of its own, uvloop's where there is one."""
+    # The state is one large graph without cycles: walking it often for garbage only costs time.
+    gc.set_threshold(50_000, 20, 100)
     # uvloop does not exist on every platform.
     found = importlib.util.find_spec("uvloop") is not None
     loop = importlib.import_module("uvloop") if found else asyncio
