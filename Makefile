@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 RUN := $(PY) -m provisioner
 
 .DEFAULT_GOAL := help
-.PHONY: help venv apply destroy test check format bench interop clean
+.PHONY: help venv apply destroy test check format docs bench interop clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,10 @@ check: venv ## Lint, formatting, types and layers
 format: venv ## Rewrite the code in the house's format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+docs: venv ## Rewrite the generated pages
+	$(PY) -m provisioner.cli.errors_page > docs/errors.md
+	$(PY) -m provisioner.manifest.reference > docs/manifest.md
 
 bench: venv ## Measure what docs/performance.md claims
 	$(PY) -m benchmarks
