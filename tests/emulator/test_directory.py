@@ -46,6 +46,15 @@ async def test_groups_that_cannot_be(
         assert error(await client.send("PUT", path, body, version=VERSION)) == (400, code)
 
 
+async def test_half_a_surrogate_pair_is_no_fault_of_the_emulators(tmp_path: Path) -> None:
+    async with azure(tmp_path) as client:
+        body = b'{"location": "eastus2", "tags": {"a": "\\ud800"}}'
+        url = f"{MADE}?api-version={VERSION}"
+        json = {"content-type": "application/json"}
+        made = await client.http.put(url, content=body, headers=json)
+        assert (made.status_code, made.json()["tags"]) == (201, {"a": "?"})
+
+
 async def test_a_group_with_workspaces_stays(tmp_path: Path) -> None:
     async with azure(tmp_path) as client:
         refused = await client.send("DELETE", GROUP, version=VERSION)
