@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from provisioner.apply.watch import Stopped, Watcher
 from provisioner.clock import Clock
@@ -89,6 +90,7 @@ class Context:
     watcher: Watcher = field(init=False)
     lives: dict[ResourceId, AnyLive] = field(default_factory=dict)
     signing: dict[AgreementId, asyncio.Lock] = field(default_factory=dict)
+    settling: dict[ResourceId, asyncio.Event] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.watcher = Watcher(self.cloud, self.clock)
@@ -99,16 +101,34 @@ class Context:
         seconds = limit if limit is not None else TIMEOUTS[kind].total_seconds()
         return self.clock.monotonic() + seconds
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep, unless the run is stopped meanwhile: then raises Stopped."""
-        sleeper = asyncio.ensure_future(self.clock.sleep(seconds))
-        stopper = asyncio.ensure_future(self.settings.stop.wait())
-        done, pending = await asyncio.wait({sleeper, stopper}, return_when=asyncio.FIRST_COMPLETED)
+    def settled(self, id: ResourceId) -> None:
+        """A step on `id`'s endpoint ended: whoever was refused because of it may try again."""
+        event = self.settling.pop(id.endpoint, None)
+        if event is not None:
+            event.set()
+
+    async def pause(self, seconds: float, beside: ResourceId | None = None) -> None:
+        """Sleep; shorter when a step on the endpoint of `beside` ends meanwhile.
+
+        Raises Stopped when the run is stopped meanwhile.
+        """
+        tasks = [
+            asyncio.ensure_future(self.settings.stop.wait()),
+            asyncio.ensure_future(self._sleep(seconds)),
+        ]
+        if beside is not None:
+            event = self.settling.setdefault(beside.endpoint, asyncio.Event())
+            tasks.append(asyncio.ensure_future(event.wait()))
+        _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
-        if stopper in done:
+        if self.settings.stop.is_set():
             raise Stopped
+
+    async def _sleep(self, seconds: float) -> Literal[True]:
+        await self.clock.sleep(seconds)
+        return True
 
     async def persist(
         self,
@@ -139,7 +159,8 @@ class Context:
                     raise
                 reason = error.fault.code or f"HTTP {error.fault.status}"
                 self.emit(StepRetried(step.id, reason, delay))
-                await self.pause(delay)
+                busy = error.fault.status == 409
+                await self.pause(delay, step.target if busy else None)
             else:
                 return
 

@@ -67,6 +67,7 @@ async def _run(
     else:
         async with slots:
             result = await _perform(context, step)
+        context.settled(step.target)
     context.emit(
         StepFinished(
             step.id, step.title, result.outcome, result.seconds, result.problem, result.because

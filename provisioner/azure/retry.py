@@ -126,6 +126,9 @@ class RetryPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         )
         if status == 429:
             return backoff.throttled(fault.retry_after)
+        if status == 409 and response.request.method != "POST":
+            # Whoever plans the writes knows which of them stand in each other's way.
+            return None
         if status == 409:
             retry = verdict(fault.code, status) is Verdict.RETRY
             return backoff.conflict(fault.retry_after) if retry else None
