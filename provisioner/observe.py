@@ -153,7 +153,7 @@ async def constraints(
     chosen = options or Options()
     questions = _questions(plan, wanted, chosen)
     facts = await _answers(cloud, questions, observed)
-    known = await _latest(cloud, facts)
+    known = await _latest(cloud, questions, facts)
     return await _elsewhere(cloud, Case.build(plan, wanted, observed, known, chosen))
 
 
@@ -284,16 +284,16 @@ async def _answers(cloud: CloudReader, asked: _Questions, observed: Observed) ->
     )
 
 
-async def _latest(cloud: CloudReader, facts: Constraints) -> Constraints:
+async def _latest(cloud: CloudReader, asked: _Questions, facts: Constraints) -> Constraints:
     """Where a version was asked for that is not there: the latest one, to name it."""
-    absent = [ModelRef.parse(key) for key, found in facts.models.items() if found is None]
+    absent = [asked.models[key] for key, found in facts.models.items() if found is None]
     unversioned = {
         model.id.lower(): replace(model, version=None) for model in absent if model.version
     }
-    asked = {key: model for key, model in unversioned.items() if key not in facts.models}
-    if not asked:
+    more = {key: model for key, model in unversioned.items() if key not in facts.models}
+    if not more:
         return facts
-    found = await _ask(asked, cloud.model, "model")
+    found = await _ask(more, cloud.model, "model")
     return replace(facts, models={**facts.models, **found})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provisioner.cloud import Agreement
-from provisioner.errors import Problem, Severity, Who, define
+from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan.steps import Subscribe
 from provisioner.preflight.case import Case, known_model, unread
 from provisioner.preflight.constraints import Unread
@@ -35,7 +35,7 @@ def check_consent(case: Case) -> Iterator[Problem]:
         if not isinstance(step, Subscribe):
             continue
         terms = _terms(case, step)
-        position = case.at(step, "spec", "marketplace")
+        position = _position(case, step)
         if isinstance(terms, Unread):
             yield unread(terms, f"the terms of {step.plan}", position)
         elif terms is None and _asked(case, step):
@@ -58,6 +58,12 @@ def check_consent(case: Case) -> Iterator[Problem]:
                 resource=step.target.arm_id,
                 details=facts_of_offer(case, step),
             )
+
+
+def _position(case: Case, step: Subscribe) -> Position | None:
+    """The consent's place; where the manifest leaves it out, the model that is bought."""
+    found = case.at(step, "spec", "marketplace")
+    return case.at(step, "spec", "model") if found == case.at(step, "spec") else found
 
 
 def facts_of_offer(case: Case, step: Subscribe) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
-"""Checks of Azure's counts: endpoints, deployments, instances, one endpoint per model. Pure.
+"""Checks of Azure's counts: endpoints, deployments, one endpoint per model. Pure.
 
 The limits are the documented defaults (the catalogue's LIMITS, with their source). Support raises
 some of them, and then `--ignore-limits` turns these findings into warnings. Counts are of the
-workspaces of this run, so that they can only be too low.
+workspaces of this run, so that they can only be too low. The instances of a deployment are
+limited by the manifest's schema already.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from collections.abc import Iterator
 from provisioner.catalog import LIMITS
 from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan import Step
-from provisioner.plan.steps import Create, Delete, Replace, Update
+from provisioner.plan.steps import Create, Delete
 from provisioner.preflight.case import Case
 from provisioner.resources import (
     Kind,
-    OnlineDeployment,
     ResourceId,
     ServerlessEndpoint,
     WorkspaceId,
@@ -32,8 +32,8 @@ ONE_PER_MODEL = define(
 TOO_MANY = define(
     "preflight.too-many",
     "a limit of Azure is exceeded",
-    "Azure limits the online endpoints and deployments of a subscription in a region, the "
-    "deployments of an endpoint and the instances of a deployment.",
+    "Azure limits the online endpoints and deployments of a subscription in a region, and the "
+    "deployments of an endpoint.",
     Who.SUBSCRIPTION_OWNER,
 )
 
@@ -46,7 +46,6 @@ _REQUEST = (
 def check_limits(case: Case) -> Iterator[Problem]:
     """Every count that would be exceeded."""
     yield from _one_per_model(case)
-    yield from _instances(case)
     yield from _per_endpoint(case)
     yield from _per_region(case)
 
@@ -83,26 +82,6 @@ def _one_per_model(case: Case) -> Iterator[Problem]:
                 severity=_severity(case),
                 position=case.at(step, "spec", "model"),
                 resource=holder.arm_id,
-            )
-
-
-def _instances(case: Case) -> Iterator[Problem]:
-    for step in case.plan.steps:
-        if not isinstance(step, Create | Replace | Update):
-            continue
-        one = step.resource
-        if (
-            isinstance(one, OnlineDeployment)
-            and one.instance_count > LIMITS.instances_per_deployment
-        ):
-            yield Problem(
-                TOO_MANY,
-                f"{one.id.name} asks for {one.instance_count} instances; a deployment can have "
-                f"{LIMITS.instances_per_deployment}",
-                f"ask for fewer, or spread them over several deployments; or {_REQUEST}",
-                severity=_severity(case),
-                position=case.at(step, "spec", "target", "managedCompute", "instanceCount"),
-                resource=one.id.arm_id,
             )
 
 

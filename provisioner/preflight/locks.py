@@ -7,6 +7,7 @@ and POST actions such as listKeys. A lock below a scope stops the delete of that
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from provisioner.cloud import Lock
 from provisioner.errors import Problem, Who, define
@@ -22,6 +23,15 @@ LOCKED = define(
     "the plan does there.",
     Who.SUBSCRIPTION_OWNER,
 )
+
+_KINDS: Final = {
+    "subscriptions": "subscription",
+    "resourcegroups": "resource group",
+    "workspaces": "workspace",
+    "serverlessendpoints": "serverless endpoint",
+    "onlineendpoints": "online endpoint",
+    "deployments": "deployment",
+}
 
 
 def check_locks(case: Case) -> Iterator[Problem]:
@@ -72,4 +82,5 @@ def _finding(case: Case, lock: Lock, steps: list[Step]) -> Problem:
 
 def _short(scope: str) -> str:
     parts = scope.strip("/").split("/")
-    return f"the {'subscription' if len(parts) == 2 else parts[-2]} {parts[-1]}"
+    kind = _KINDS.get(parts[-2].lower() if len(parts) > 1 else "", "resource")
+    return f"the {kind} {parts[-1]}"

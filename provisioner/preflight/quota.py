@@ -97,7 +97,7 @@ def check_quota(case: Case) -> Iterator[Problem]:
             usage = usage_of(family, answer)
             if usage is None:
                 yield _not_judged(
-                    case, demands[0].step, f"Azure lists no quota of the family {family}"
+                    case, demands[0].step, f"Azure lists no quota of the family {demands[0].family}"
                 )
                 continue
             short = _short(key, family, usage, demands)
@@ -201,7 +201,7 @@ def _give(
     if size is None:
         return
     cores, text = arithmetic(size, one.instance_count)
-    demand = Demand(step, size.family, -cores, f"− {text}", sure)
+    demand = Demand(step, size.family, -cores, text, sure)
     ledger.demands.setdefault(family_key(size.family), []).append(demand)
 
 
@@ -279,7 +279,10 @@ def _name(demand: Demand) -> str:
 
 
 def _lines(short: Shortage) -> tuple[str, ...]:
-    lines = [f"{_name(one)}: {one.sum}" for one in short.demands]
+    lines = [
+        f"{_name(one)} {'takes' if one.cores > 0 else 'gives back'} {one.sum}"
+        for one in short.demands
+    ]
     return (*lines, f"together {short.needed}, free {short.free}")
 
 

@@ -273,7 +273,7 @@ def _missing(missing: Sequence[Need], names: Sequence[str], position: Position |
         position=position,
         resource=scope,
         who=_WHO[level],
-        details=actions,
+        details=actions if len(actions) > 1 else (),
     )
 
 

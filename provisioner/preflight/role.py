@@ -52,7 +52,7 @@ class CustomRole:
         return (
             define,
             *(
-                f"az role assignment create --assignee {assignee} "
+                f"az role assignment create --assignee {shlex.quote(assignee)} "
                 f"--role {shlex.quote(self.name)} --scope {shlex.quote(scope)}"
                 for scope in self.scopes
             ),

@@ -59,7 +59,9 @@ def too_small(size: VmSize, least: Minimum) -> list[str]:
     if size.vcpus < cores:
         lacks.append(f"{size.vcpus} cores where {cores} are needed")
     if size.gpus < gpus:
-        lacks.append(f"{size.gpus} GPUs where {gpus} are needed")
+        lacks.append(
+            f"{size.gpus or 'no'} GPU{'' if size.gpus == 1 else 's'} where {gpus} are needed"
+        )
     if 0 < size.memory_gb < memory:
         lacks.append(f"{size.memory_gb:g} GB of memory where {memory} GB are needed")
     return lacks

@@ -1,0 +1,71 @@
+"""Preflight by case files: a manifest and facts → the findings, word for word.
+
+Each file in tests/cases/preflight says in `reason` what it is about. `expected` holds the findings
+as a terminal without colour shows them; it is empty where nothing may be found.
+PROVISION_UPDATE_CASES=1 writes what is found into the files: read the difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provisioner import manifest
+from provisioner.cli.render.problems import problem_text
+from provisioner.desired import desired
+from provisioner.observe import constraints, observe
+from provisioner.plan import Options as Planning
+from provisioner.plan import destroy, plan, resolve
+from provisioner.preflight import CHECKS, Options, check
+from tests.unit.preflight_cloud import FactCloud
+
+FOLDER = Path(__file__).parent.parent / "cases" / "preflight"
+CASES = sorted(FOLDER.glob("*.yaml"))
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_case(path: Path) -> None:
+    text = path.read_text("utf-8")
+    case = yaml.safe_load(text)
+    found = asyncio.run(_findings(case))
+    if os.environ.get("PROVISION_UPDATE_CASES"):
+        head = text.split("\nexpected:", 1)[0]
+        body = "".join(f"  {line}".rstrip() + "\n" for line in found.splitlines())
+        path.write_text(f"{head}\nexpected: |\n{body}" if found else f"{head}\nexpected: ''\n")
+        return
+    assert found == case["expected"], case["reason"]
+
+
+async def _findings(case: dict[str, Any]) -> str:
+    cloud = FactCloud(case.get("facts") or {})
+    options = Options(**{_snake(key): value for key, value in case.get("options", {}).items()})
+    loaded = manifest.load(["-"], stdin=io.StringIO(case["manifest"]))
+    wanted = desired(loaded, stack="default", accept_terms=case.get("acceptTerms", True))
+    observed = await observe(cloud, wanted, whole=case.get("prune", False))
+    if case.get("destroy"):
+        steps = destroy(wanted, observed, NOW)
+    else:
+        steps = plan(wanted, observed, NOW, Planning(prune=case.get("prune", False)))
+    facts = await constraints(cloud, steps, observed, wanted, options)
+    findings = check(resolve(steps, facts.versions()), wanted, observed, facts, options)
+    return "\n".join(problem_text(one) for one in findings)
+
+
+def _snake(key: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in key)
+
+
+def test_every_check_has_a_case_that_fires_and_one_that_does_not() -> None:
+    modules = {one.__module__.rsplit(".", 1)[1] for one in CHECKS}
+    fires = {path.stem.split("-")[0] for path in CASES if "expected: |" in path.read_text("utf-8")}
+    quiet = {path.stem.split("-")[0] for path in CASES if "expected: ''" in path.read_text("utf-8")}
+    assert modules <= fires
+    assert modules <= quiet
