@@ -27,6 +27,7 @@ SIZES: Final[Mapping[str, tuple[float, float]]] = {
 }
 """Tokens in a full bucket, and tokens a second."""
 
+_SCOUTS: Final = 2
 _SUBSCRIPTION: Final = re.compile(r"/subscriptions/([^/?]+)", re.IGNORECASE)
 
 
@@ -40,7 +41,11 @@ class Receipt:
 
 
 class Bucket:
-    """One token bucket. `take` serves in order of arrival."""
+    """One token bucket. `take` serves in order of arrival.
+
+    What is in it at the start is the service's secret: an earlier run may have emptied it. So the
+    first few requests go alone, and the rest follow when one of them was answered (`heard`).
+    """
 
     def __init__(self, capacity: float, rate: float, clock: Clock) -> None:
         self.capacity = capacity
@@ -51,16 +56,23 @@ class Bucket:
         self._closed_until = 0.0
         self._taken = 0
         self._counted: bool | None = None
+        self._answered = asyncio.Event()
         self._line = asyncio.Lock()  # asyncio's locks wake their waiters in order
 
     async def take(self) -> Receipt:
         """Wait for a token and take it. A waiter that is cancelled takes none."""
+        if self._taken >= _SCOUTS and not self._answered.is_set():
+            await self._answered.wait()
         if self._line.locked() or self._wait() > 0:
             async with self._line:
                 while (wait := self._wait()) > 0:
                     await self._clock.sleep(wait)
                 return self._spend()
         return self._spend()
+
+    def heard(self) -> None:
+        """A request of this bucket has ended, well or badly; `correct` comes in the same breath."""
+        self._answered.set()
 
     def correct(self, remaining: float, receipt: Receipt) -> None:
         """Lower the level to what the service's own count leaves.

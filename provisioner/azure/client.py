@@ -104,7 +104,7 @@ class Arm:
             UserAgentPolicy(user_agent=self.settings.application, user_agent_overwrite=False),
             HomePolicy(self.settings.arm),
             RetryPolicy(self.settings.patience, self.clock, self.chance),
-            BudgetPolicy(self.budget, self.clock),
+            BudgetPolicy(self.budget, self.clock, counted=self.settings.public),
             AsyncARMChallengeAuthenticationPolicy(self.credential, self.scope, enable_cae=True),
             ARMHttpLoggingPolicy(),
         ]

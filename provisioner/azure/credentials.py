@@ -32,6 +32,11 @@ RENEW_BEFORE: Final = 300.0
 _LAST_MOMENT: Final = 30.0
 """Seconds of life below which a token is not used any more, and between failed renewals."""
 
+RETRIES: Final[Mapping[str, Any]] = {
+    "retry_total": 3, "retry_connect": 1, "retry_backoff_factor": 0.2, "retry_backoff_max": 5,
+}  # fmt: skip
+"""For pipelines that are not ours: azure-core's own 10 retries can take many minutes."""
+
 _AADSTS: Final = re.compile(r"AADSTS(\d+)")
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -149,7 +154,7 @@ def choose(
     """
     from azure.identity import aio as identity  # noqa: PLC0415 - 0.2 s of import
 
-    common: dict[str, Any] = {"transport": transport, "retry_connect": 1}
+    common: dict[str, Any] = {"transport": transport, **RETRIES}
     if authority is not None and authority.rstrip("/") != PUBLIC_AUTHORITY:
         common |= {"authority": authority, "disable_instance_discovery": True}
     if settings.client_id and settings.tenant_id and settings.client_secret is not None:

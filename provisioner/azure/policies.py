@@ -38,10 +38,12 @@ class HomePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Takes a token before each attempt, and corrects the budget by what the answer says."""
 
-    def __init__(self, budget: Budget, clock: Clock) -> None:
+    def __init__(self, budget: Budget, clock: Clock, *, counted: bool = False) -> None:
+        """`counted`: this ARM surely keeps buckets, even where an answer shows no count."""
         super().__init__()
         self._budget = budget
         self._clock = clock
+        self._counted = counted
 
     async def send(
         self, request: PipelineRequest[HttpRequest]
@@ -49,16 +51,25 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         sent = request.http_request
         bucket = self._budget.bucket(sent.method, sent.url)
         receipt = await bucket.take()
-        response = await self.next.send(request)
+        try:
+            response = await self.next.send(request)
+        finally:
+            bucket.heard()
         answer = response.http_response
         remaining = remaining_in(sent.method, answer.headers)
         if remaining is not None:
             bucket.correct(remaining, receipt)
-        elif answer.status_code < 400:
+        elif answer.status_code < 400 and not self._counted and not _counts(answer):
             bucket.uncounted()
         if answer.status_code == 429 and _is_arms_own(answer, remaining):
             bucket.close(retry_after(answer.headers, self._clock.now()) or 1.0)
         return response
+
+
+def _counts(answer: AsyncHttpResponse) -> bool:
+    """Whether the answer shows any of ARM's counts; a deployment's PUT shows that of its provider
+    in place of the subscription's (AZURE.md §17)."""
+    return any(name.lower().startswith("x-ms-ratelimit-remaining-") for name in answer.headers)
 
 
 def foreign(url: str, home: str) -> CloudError:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from provisioner.azure.client import lost
-from provisioner.azure.credentials import Blocking, Tokens
+from provisioner.azure.credentials import RETRIES, Blocking, Tokens
 from provisioner.azure.faults import fault_of
 from provisioner.azure.retry import body_of
 from provisioner.azure.settings import PUBLIC_AUTHORITY, Settings
@@ -34,6 +34,8 @@ from provisioner.resources import ModelRef
 T = TypeVar("T")
 
 _AT_ONCE: Final = 8
+_READ_TIMEOUT: Final = 30.0
+"""Seconds; short, because a thread cannot be cancelled and Ctrl-C has to wait for it."""
 _CLOUD_VARIABLE: Final = "AZUREML_CURRENT_CLOUD"
 _SKU: Final = re.compile(r"\bStandard_\w+", re.IGNORECASE)
 _construction: Final = threading.Lock()
@@ -104,9 +106,9 @@ class Registries:
             "show_progress": False,
             "permit_redirects": False,
             "user_agent": self._settings.application,
-            "read_timeout": self._settings.patience.read,
+            "read_timeout": min(self._settings.patience.read, _READ_TIMEOUT),
             "connection_timeout": self._settings.patience.connect,
-            "retry_connect": 1,
+            **RETRIES,
         }
         if self._settings.ca_bundle is not None:
             options["connection_verify"] = str(self._settings.ca_bundle)

@@ -3,8 +3,8 @@
 Two questions decide: did the service surely not act, or is sending twice harmless? A request
 that is `repeatable` (reads, deletes, tag patches, listKeys) is sent again after any transient
 failure. One that is not (a PUT, a key regeneration) is sent again only where the service surely
-did nothing: 429, a 409 that says another operation is running, a connection that was never made.
-A PUT whose answer was lost is the business of `Arm.put`, which first asks what is there
+did nothing: 429, a connection that was never made, for an action (POST) also a 409 that says that
+another operation is running. The 409 of any other write goes to the caller at once. A PUT whose answer was lost is the business of `Arm.put`, which first asks what is there
 (AZURE.md §19).
 """
 
@@ -126,10 +126,11 @@ class RetryPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         )
         if status == 429:
             return backoff.throttled(fault.retry_after)
-        if status == 409 and response.request.method != "POST":
-            # Whoever plans the writes knows which of them stand in each other's way.
-            return None
         if status == 409:
+            # Whoever plans the writes knows which of them stand in each other's way; only an
+            # action, such as listKeys, is waited out here.
+            if response.request.method != "POST":
+                return None
             retry = verdict(fault.code, status) is Verdict.RETRY
             return backoff.conflict(fault.retry_after) if retry else None
         return backoff.failure(fault.retry_after) if repeatable else None

@@ -18,7 +18,8 @@ class Patience:
     """How long the transport tries before it hands an error to the caller. All in seconds.
 
     `attempts` bounds repeats after failures; waits that the service asked for (429) are bounded by
-    `throttled`, and waits for a sibling operation (409) by `conflict`, in total per request.
+    `throttled`, and an action's waits for a sibling operation (409) by `conflict`, in total per
+    request.
     """
 
     attempts: int = 6

@@ -173,15 +173,25 @@ async def test_throttling_is_waited_out_far_beyond_the_attempts(wire: Wire) -> N
     assert await wire.cloud.get(ENDPOINT) is not None
 
 
-async def test_a_sibling_operation_is_waited_for_then_handed_on(wire: Wire) -> None:
-    busy = refusal(409, "UserError", "Another operation with ID [x] is already running on y")
-    wire.script.will(busy, busy, Answer(201, entry("llama", "Creating")), busy)
-    await wire.cloud.put(WISH)
-    assert wire.script.count("PUT") == 3
+BUSY = refusal(409, "UserError", "Another operation with ID [x] is already running on y")
+
+
+async def test_a_write_that_a_sibling_blocks_is_handed_on_at_once(wire: Wire) -> None:
+    wire.script.will(BUSY)
     with pytest.raises(CloudError) as caught:
         await wire.cloud.put(WISH)
     assert caught.value.fault.code == "AnotherOperationInProgress"
     assert caught.value.verdict is Verdict.RETRY
+    assert len(wire.script.asked) == 1
+
+
+async def test_an_action_waits_for_a_sibling_operation_a_while(wire: Wire) -> None:
+    wire.script.will(BUSY, BUSY, Answer(body={"primaryKey": "p"}), BUSY)
+    assert (await wire.cloud.keys(ENDPOINT)).primary is not None
+    assert wire.script.count("POST") == 3
+    with pytest.raises(CloudError) as caught:
+        await wire.cloud.keys(ENDPOINT)
+    assert caught.value.fault.code == "AnotherOperationInProgress"
     assert wire.clock.elapsed < 60
 
 
@@ -310,7 +320,8 @@ async def test_a_burst_asks_for_one_token(wire: Wire) -> None:
 
 
 async def test_writes_beyond_the_bucket_wait_for_the_refill(wire: Wire) -> None:
-    wire.script.will(Answer(201, entry("llama", "Creating")))
+    other = {"x-ms-ratelimit-remaining-subscription-resource-requests": "24"}
+    wire.script.will(Answer(201, entry("llama", "Creating"), other))
     await asyncio.gather(*(wire.cloud.put(WISH) for _ in range(240)))
     assert wire.clock.elapsed == pytest.approx(4.0, abs=0.2)
 

@@ -10,6 +10,13 @@ from provisioner.azure.budget import Bucket, Budget, kind_of, remaining_in
 from tests.contract.adapter_server import FakeClock
 
 
+def opened(capacity: float, rate: float, clock: FakeClock) -> Bucket:
+    """A bucket that has heard from the service already."""
+    bucket = Bucket(capacity, rate, clock)
+    bucket.heard()
+    return bucket
+
+
 async def drain(bucket: Bucket, count: int) -> None:
     for _ in range(count):
         await bucket.take()
@@ -17,19 +24,19 @@ async def drain(bucket: Bucket, count: int) -> None:
 
 async def test_a_full_bucket_gives_its_burst_at_once() -> None:
     clock = FakeClock()
-    await drain(Bucket(200, 10, clock), 200)
+    await drain(opened(200, 10, clock), 200)
     assert clock.elapsed == 0
 
 
 async def test_beyond_the_burst_the_rate_rules() -> None:
     clock = FakeClock()
-    await drain(Bucket(200, 10, clock), 440)
+    await drain(opened(200, 10, clock), 440)
     assert clock.elapsed == pytest.approx(24.0, abs=0.01)
 
 
 async def test_waiters_are_served_in_order() -> None:
     clock = FakeClock()
-    bucket = Bucket(1, 10, clock)
+    bucket = opened(1, 10, clock)
     served: list[int] = []
 
     async def waiter(number: int) -> None:
@@ -42,7 +49,7 @@ async def test_waiters_are_served_in_order() -> None:
 
 async def test_a_waiter_that_gives_up_takes_nothing() -> None:
     clock = FakeClock()
-    bucket = Bucket(1, 10, clock)
+    bucket = opened(1, 10, clock)
     await bucket.take()
     waiting = asyncio.create_task(bucket.take())
     waiting.cancel()
@@ -55,7 +62,7 @@ async def test_a_waiter_that_gives_up_takes_nothing() -> None:
 
 async def test_the_services_count_lowers_ours_and_never_raises_it() -> None:
     clock = FakeClock()
-    bucket = Bucket(200, 10, clock)
+    bucket = opened(200, 10, clock)
     receipt = await bucket.take()
     bucket.correct(5, receipt)
     await drain(bucket, 6)
@@ -67,7 +74,7 @@ async def test_the_services_count_lowers_ours_and_never_raises_it() -> None:
 
 async def test_a_service_that_does_not_count_is_not_held_back() -> None:
     clock = FakeClock()
-    bucket = Bucket(10, 1, clock)
+    bucket = opened(10, 1, clock)
     await drain(bucket, 10)
     bucket.uncounted()
     await drain(bucket, 100)
@@ -76,7 +83,7 @@ async def test_a_service_that_does_not_count_is_not_held_back() -> None:
 
 async def test_one_count_is_enough_to_keep_to_the_bucket() -> None:
     clock = FakeClock()
-    bucket = Bucket(10, 1, clock)
+    bucket = opened(10, 1, clock)
     bucket.correct(9, await bucket.take())
     bucket.uncounted()
     await drain(bucket, 11)
@@ -86,7 +93,7 @@ async def test_one_count_is_enough_to_keep_to_the_bucket() -> None:
 async def test_answers_out_of_order_do_not_lose_tokens() -> None:
     """The count in an answer lacks what was sent after its request: that is allowed for."""
     clock = FakeClock()
-    bucket = Bucket(200, 10, clock)
+    bucket = opened(200, 10, clock)
     receipts = [await bucket.take() for _ in range(50)]
     for left, receipt in reversed(list(zip(range(199, 149, -1), receipts, strict=True))):
         bucket.correct(left, receipt)
@@ -99,7 +106,7 @@ async def test_answers_out_of_order_do_not_lose_tokens() -> None:
 async def test_being_corrected_at_every_answer_does_not_slow_the_refill() -> None:
     """A service that counts like ours, and rounds down, must not cost throughput."""
     clock = FakeClock()
-    bucket, served = Bucket(10, 10, clock), Bucket(10, 10, clock)
+    bucket, served = opened(10, 10, clock), opened(10, 10, clock)
     for _ in range(110):
         receipt = await bucket.take()
         await served.take()
@@ -109,7 +116,7 @@ async def test_being_corrected_at_every_answer_does_not_slow_the_refill() -> Non
 
 async def test_a_closed_bucket_gives_nothing_until_it_opens() -> None:
     clock = FakeClock()
-    bucket = Bucket(250, 25, clock)
+    bucket = opened(250, 25, clock)
     bucket.close(10)
     await bucket.take()
     assert clock.elapsed == pytest.approx(10.0)
@@ -135,3 +142,17 @@ def test_kinds_and_headers() -> None:
     assert remaining_in("GET", {"x-ms-ratelimit-remaining-tenant-reads": "12"}) == 12
     assert remaining_in("PUT", {"x-ms-ratelimit-remaining-subscription-reads": "11"}) is None
     assert remaining_in("GET", {"x-ms-ratelimit-remaining-subscription-reads": "lots"}) is None
+
+
+async def test_the_first_requests_go_alone_until_the_service_was_heard() -> None:
+    """An earlier run may have emptied the bucket: a burst would run into 429."""
+    clock = FakeClock()
+    bucket = Bucket(200, 10, clock)
+    tasks = [asyncio.create_task(bucket.take()) for _ in range(50)]
+    await asyncio.sleep(0)
+    scouts = [task for task in tasks if task.done()]
+    assert 1 <= len(scouts) <= 4
+    bucket.correct(0, scouts[-1].result())
+    bucket.heard()
+    await asyncio.gather(*tasks)
+    assert clock.elapsed == pytest.approx(4.7, abs=0.3)
