@@ -110,6 +110,8 @@ async def check_outputs(manifests: Manifests, context: outputs.Context) -> None:
     """Raises Refused when an output of the manifests could not be written."""
     problems: list[Problem] = []
     loaded = {one.name: one for one in manifests.deployments}
+    every = [output for one in manifests.deployments for output in one.document.spec.outputs]
+    await outputs.prepare(every, context)
     declared = [(one.name, one.document.spec.outputs) for one in manifests.deployments]
     for name, index, problem in outputs.clashes(declared, context):
         problems.append(problem.at(loaded[name].position("spec", "outputs", index)))
