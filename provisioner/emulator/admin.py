@@ -5,6 +5,7 @@ health, requests (log and counters), clock, faults, reset, memory; and the texts
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
 
@@ -25,6 +26,7 @@ def health(call: Call) -> Reply:
         {
             "product": PRODUCT,
             "status": "ok",
+            "pid": os.getpid(),
             "tenantId": tenant.scenario.tenant_id,
             "now": iso_z(call.now),
             "operationsInFlight": tenant.engine.in_flight,

@@ -217,7 +217,8 @@ async def _answers(record: Record) -> bool:
                 writer.close()
     except (OSError, ssl.SSLError, TimeoutError, ValueError):
         return False
-    return answer.startswith(b"HTTP/1.1 200") and record.tenant_id.encode() in answer
+    # The pid proves that this is the process which `stop` would end, and not another on its port.
+    return answer.startswith(b"HTTP/1.1 200") and f'"pid":{record.pid},'.encode() in answer
 
 
 def _alive(pid: int) -> bool:

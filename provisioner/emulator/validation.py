@@ -104,7 +104,7 @@ def _value(value: Any, shape: Shape, where: str, problems: _Problems) -> Any:
             expected = "a list"
         case _:
             if _is_scalar(value, shape):
-                return value
+                return int(value) if shape == "integer" else value
             expected = f"a value of type {shape}"
     problems.add("ArgumentInvalid", where, f"'{where}' must be {expected}.")
     return None

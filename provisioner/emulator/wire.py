@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from pydantic_core import to_json
+
 from provisioner.emulator.errors import ArmError, JsonObject
 
 if TYPE_CHECKING:
@@ -48,7 +50,10 @@ class Call:
     def json(self) -> Any:
         """The parsed body; raises ARM's 400 for one that is not JSON."""
         try:
-            return json.loads(self.body)
+            value = json.loads(self.body, parse_constant=_refuse_constant)
+            if b"\\ud" in self.body.lower():
+                json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+            return value
         except (ValueError, RecursionError) as error:
             raise ArmError(
                 400,
@@ -79,6 +84,10 @@ class Call:
         pairs = [f"api-version={self.query.get('api-version', '')}"]
         pairs += [f"{name.replace('_', '$', 1)}={value}" for name, value in query.items()]
         return f"{self.base_url}{path}?{'&'.join(pairs)}"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 @dataclass(slots=True)
