@@ -1,4 +1,4 @@
-"""Workspaces: those of the scenario, to read and to tag. Creating one is not emulated."""
+"""Workspaces: those of the scenario, to read, update and tag. Creating one is not emulated."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from provisioner.emulator.mlresource import (
     TAGS,
     TYPES,
     as_read,
+    check_location,
+    workspace_id,
     workspace_of,
 )
 from provisioner.emulator.operations import workspace_guid
@@ -19,25 +21,22 @@ from provisioner.emulator.paging import ml_page
 from provisioner.emulator.scenario_types import ResourceGroup, Subscription, Workspace
 from provisioner.emulator.store import Resource
 from provisioner.emulator.tenant import Tenant
-from provisioner.emulator.validation import Obj, clean
+from provisioner.emulator.validation import Map, Obj, clean
 from provisioner.emulator.wire import Call, Reply
 
-_PATCH = Obj(
+_SETTINGS = Obj(
     {
-        "tags": TAGS,
-        "identity": PARTIAL_IDENTITY,
-        "sku": PARTIAL_SKU,
-        "properties": Obj(
-            {
-                "description": "string",
-                "friendlyName": "string",
-                "publicNetworkAccess": "string",
-                "imageBuildCompute": "string",
-                "primaryUserAssignedIdentity": "string",
-            }
-        ),
+        "description": "string",
+        "friendlyName": "string",
+        "publicNetworkAccess": "string",
+        "imageBuildCompute": "string",
+        "primaryUserAssignedIdentity": "string",
     }
 )
+_PATCH = Obj(
+    {"tags": TAGS, "identity": PARTIAL_IDENTITY, "sku": PARTIAL_SKU, "properties": _SETTINGS}
+)
+_WHOLE = Obj({"location": "string", "tags": TAGS, "properties": Map("any")})
 
 
 def seed(tenant: Tenant) -> None:
@@ -206,8 +205,29 @@ def list_in_subscription(call: Call) -> Reply:
 
 def patch(call: Call) -> Reply:
     """Tags and a few settings; answered at once, as the specification allows."""
-    resource = workspace_of(call)
-    body = clean(call.json_object(), _PATCH)
+    return _changed(call, workspace_of(call), clean(call.json_object(), _PATCH))
+
+
+def put(call: Call) -> Reply:
+    """The whole of a workspace that exists, as clients send back what they read. Of its settings
+    those change that a PATCH could change; a new workspace is 501."""
+    resource = call.tenant.store.get(workspace_id(call))
+    if resource is None:
+        raise ArmError(
+            501,
+            "NotImplemented",
+            "The emulator does not create workspaces: name them in the scenario file. It emulates "
+            "reading, updating and tagging them.",
+        )
+    whole = clean(call.json_object(), _WHOLE)
+    check_location(whole, resource)
+    given = whole.get("properties") or {}
+    known = {name: given[name] for name in _SETTINGS.properties if given.get(name) is not None}
+    body = clean({"tags": whole.get("tags") or {}, "properties": known}, _PATCH)
+    return _changed(call, resource, body)
+
+
+def _changed(call: Call, resource: Resource, body: JsonObject) -> Reply:
     if body.get("tags") is not None:
         resource.body["tags"] = body["tags"]
     for name, value in (body.get("properties") or {}).items():
@@ -215,12 +235,3 @@ def patch(call: Call) -> Reply:
     resource.changed = call.now
     call.tenant.store.put(resource)
     return Reply(200, render(resource, call))
-
-
-def put(call: Call) -> Reply:
-    raise ArmError(
-        501,
-        "NotImplemented",
-        "The emulator does not create workspaces: name them in the scenario file. It emulates "
-        "reading and tagging them.",
-    )

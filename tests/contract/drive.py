@@ -176,6 +176,8 @@ class Driver:
             await self.call("GET", f"{SUB}/{ML}/workspaces", version)
             await self.call("GET", f"{GROUP}/{ML}/workspaces/absent", version, 404)
             await self.call("PATCH", WORKSPACE, version, 200, 202, body={"tags": {"team": "x"}})
+            whole = {"location": REGION, "tags": {"team": "y"}, "properties": {"description": "z"}}
+            await self.call("PUT", WORKSPACE, version, 200, 202, body=whole)
             await self.finish()
 
     async def authorization(self) -> None:

@@ -31,7 +31,6 @@ from tests.shared import shared_dir
 UNDESCRIBED = {
     "operations.status": "the specifications leave the URL of an operation to the service",
     "RegistryManagement*": "described in OpenAPI 3, which oav does not read; judged below",
-    "workspaces.put": "answers 501: workspaces come from the scenario",
     "operations.result": "the specifications leave the URL of an operation to the service",
     "locks.*": "Microsoft.Authorization/locks is not among the saved files",
     "entra.*": "Microsoft Entra is no resource provider",
