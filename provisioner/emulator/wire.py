@@ -104,9 +104,12 @@ class Reply:
             return self.body
         if self.body is None:
             return b""
-        # A client may escape half of a surrogate pair, which no UTF-8 can hold.
-        text = json.dumps(self.body, separators=(",", ":"), ensure_ascii=False)
-        return text.encode("utf-8", "replace")
+        try:
+            return to_json(self.body)
+        except ValueError:
+            # A client may escape half of a surrogate pair, which no UTF-8 can hold.
+            text = json.dumps(self.body, separators=(",", ":"), ensure_ascii=False)
+            return text.encode("utf-8", "replace")
 
 
 NULL = b"null"  # the body that the provider sends with its 202 (AZURE.md §17)
