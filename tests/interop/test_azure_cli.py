@@ -21,6 +21,7 @@ OFFER = (
     *("--offer", "meta-llama-3-1-8b-instruct-offer"),
     *("--plan", "meta-llama-3-1-8b-instruct-plan"),
 )
+READER = "bbbbbbbb-0000-4000-8000-000000000002"
 PHI = "azureml://registries/azureml/models/Phi-4"
 
 
@@ -131,6 +132,30 @@ def test_role_assignments(az: Az, emulator: Record) -> None:
     assert "Owner" in [each["roleDefinitionName"] for each in listed]
     named = az("role", "assignment", "list", "--scope", scope)
     assert {each["principalId"] for each in named} == {each["principalId"] for each in listed}
+
+
+def test_a_group_a_role_and_a_lock_made_and_removed(az: Az, emulator: Record) -> None:
+    made = az("group", "create", "-n", "rg-cli", "-l", "eastus2", "--tags", "a=b")
+    assert made["tags"] == {"a": "b"}
+    role = ("--assignee", READER, "--scope", made["id"])
+    az("role", "assignment", "create", "--role", "Contributor", *role)
+    named = az("role", "assignment", "list", *role)
+    assert [(each["roleDefinitionName"], each["principalName"]) for each in named] == [
+        ("Contributor", READER)
+    ]
+    az("role", "assignment", "delete", *role)
+    az("lock", "create", "-n", "keep", "-g", "rg-cli", "--lock-type", "CanNotDelete")
+    assert "ScopeLocked" in az("group", "delete", "-n", "rg-cli", "-y", fails=True)
+    az("lock", "delete", "-n", "keep", "-g", "rg-cli")
+    az("group", "delete", "-n", "rg-cli", "-y")
+    assert az("group", "exists", "-n", "rg-cli") is False
+
+
+def test_a_workspace_is_tagged(az: Az, workspace: str) -> None:
+    tagged = az("resource", "tag", "--ids", workspace, "--tags", "team=search")
+    assert tagged["tags"] == {"team": "search"}
+    found = az("resource", "list", "--tag", "team=search")
+    assert [each["name"] for each in found] == ["mlw-eu"]
 
 
 def test_azure_identity_signs_in_through_the_cli(az: Az, emulator: Record) -> None:
