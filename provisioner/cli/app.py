@@ -23,11 +23,14 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "init": Lazy("init", "init", "Write a commented starter manifest."),
     "validate": Lazy("validate", "validate", "Check manifests, offline."),
     "schema": Lazy("schema", "schema", "Print the JSON Schema of the manifest, for editors."),
+    "doctor": Lazy("doctor", "doctor", "Check everything that an apply depends on; read-only."),
     "plan": Lazy("plan", "plan", "Show what would change; changes nothing."),
     "apply": Lazy("apply", "apply", "Make Azure as the manifests say; write URLs and keys."),
     "destroy": Lazy("destroy", "destroy", "Remove what the manifests name."),
     "status": Lazy("status", "status", "List deployments: state, traffic, URL, expiry."),
     "output": Lazy("output", "output", "Show or write one deployment's URL and key."),
+    "models": Lazy("models", "models", "List and show models: regions, offer, lifecycle, SKUs."),
+    "role": Lazy("role", "role", "Print the smallest custom role that the manifests need."),
     "emulator": Lazy("emulator", "emulator", "Run the local Azure of this folder."),
 }
 

@@ -62,6 +62,12 @@ NO_EMULATOR: Final = define(
     "The command wants to talk about the emulator of this folder, and there is none.",
     Who.OPERATOR,
 )
+STDIN_NOT_SAVED: Final = define(
+    "cli.stdin-not-saved",
+    "a plan of stdin is not saved",
+    "A saved plan reads its manifests again when it is applied; what came from stdin is gone then.",
+    Who.OPERATOR,
+)
 BUG: Final = define(
     "cli.bug",
     "a defect of provision",

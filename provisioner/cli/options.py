@@ -94,13 +94,22 @@ def azure_options(function: F) -> F:
 
 def manifest_options(function: F) -> F:
     """-f and -l; the command gets `filenames` and `labels` (a dict)."""
+    return _manifest_options(function, required=True)
+
+
+def optional_manifest_options(function: F) -> F:
+    """The same where something else can take the place of -f."""
+    return _manifest_options(function, required=False)
+
+
+def _manifest_options(function: F, *, required: bool) -> F:
     wrap: Callable[[F], F] = _stack(
         click.option(
             "-f",
             "--filename",
             "filenames",
             multiple=True,
-            required=True,
+            required=required,
             metavar="PATH",
             help="A manifest, a folder of manifests, or - for stdin. Repeatable.",
         ),

@@ -14,33 +14,32 @@ from provisioner import apply as applying
 from provisioner import pipeline
 from provisioner import plan as planning
 from provisioner.cli import loop
-from provisioner.cli.commands.validate import load
 from provisioner.cli.flow import Flow, check_outputs, softened, surroundings
 from provisioner.cli.options import (
     azure_options,
     format_option,
-    manifest_options,
+    optional_manifest_options,
     screen_options,
     session_of,
     stack_option,
     yes_option,
 )
+from provisioner.cli.planfile import Chosen, choose, open_plan
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.render.rows import rows, table
 from provisioner.cli.report import show
 from provisioner.cli.session import width
+from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.clock import Clock
 from provisioner.errors import Refused
-from provisioner.manifest import Manifests
-from provisioner.pipeline import Applied, Prepared, Wish
+from provisioner.pipeline import Applied, Prepared
 from provisioner.preflight import blocking
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    manifests: Manifests
-    wish: Wish
+    chosen: Chosen
     settings: applying.Settings
     output_format: str
     yes: bool
@@ -48,15 +47,11 @@ class _Request:
 
 
 @click.command()
-@manifest_options
+@click.argument("planfile", required=False, metavar="[PLANFILE]", type=click.Path())
+@optional_manifest_options
 @format_option("text", "json", "yaml")
 @yes_option
-@click.option("--accept-terms", is_flag=True, help="Accept the Marketplace terms that it needs.")
-@click.option("--adopt", is_flag=True, help="Take over what exists under the manifests' names.")
-@click.option("--prune", is_flag=True, help="Delete what the stack has and no manifest names.")
-@click.option(
-    "--prune-subscriptions", is_flag=True, help="Also Marketplace subscriptions without endpoint."
-)
+@wish_options
 @click.option("--allow-destroy", is_flag=True, help="Replace or delete live endpoints if need be.")
 @click.option(
     "--parallelism", type=click.IntRange(1, 4096), default=256, show_default=True,
@@ -82,21 +77,13 @@ def apply(ctx: click.Context, /, **options: Any) -> int:
 
 
 def _request(options: Mapping[str, Any]) -> _Request:
-    manifests = load(options["filenames"], options["labels"])
-    allowed = planning.Options(
-        adopt=options["adopt"],
-        prune=options["prune"],
-        prune_subscriptions=options["prune_subscriptions"],
-    )
-    wish = Wish(options["stack"], options["accept_terms"], allowed)
     settings = applying.Settings(
         parallelism=options["parallelism"],
         timeout=options["timeout"],
         wait_for_rbac=options["wait_for_rbac"],
     )
     return _Request(
-        manifests,
-        wish,
+        _choose(options),
         settings,
         options["output_format"],
         options["yes"],
@@ -104,16 +91,31 @@ def _request(options: Mapping[str, Any]) -> _Request:
     )
 
 
+def _choose(options: Mapping[str, Any]) -> Chosen:
+    """The manifests of -f, or those of a saved plan; one of the two, and a plan's own options."""
+    values = wish_values(options)
+    if options["planfile"] is None:
+        if not options["filenames"]:
+            raise click.UsageError("Name manifests with -f, or a saved plan.")
+        return choose(options["filenames"], options["labels"], options["stack"], values)
+    if options["filenames"] or options["labels"] or any(values.values()):
+        raise click.UsageError("A saved plan brings its own manifests and options.")
+    return open_plan(options["planfile"])
+
+
 async def _apply(flow: Flow, request: _Request) -> int:
     flow.require_answer(request.yes, "apply")
     context = surroundings(request.output_format)
-    await check_outputs(request.manifests, context)
+    chosen = request.chosen
+    await check_outputs(chosen.manifests, context)
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(flow.connect())
+        chosen.require_same(connection)
         async with flow.view() as emit:
             prepared = await pipeline.prepare(
-                request.manifests, connection.cloud, request.wish, connection.clock, emit
+                chosen.manifests, connection.cloud, chosen.wish, connection.clock, emit
             )
+        chosen.require_fresh(prepared.plan)
         _consider(flow, request, prepared)
         async with flow.view() as emit:
             with flow.interrupts.gently(request.settings.stop):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
 from provisioner import pipeline
 from provisioner import plan as planning
 from provisioner.cli import loop
-from provisioner.cli.commands.validate import load
 from provisioner.cli.flow import Flow, softened
 from provisioner.cli.options import (
     azure_options,
@@ -20,13 +20,14 @@ from provisioner.cli.options import (
     session_of,
     stack_option,
 )
+from provisioner.cli.planfile import Chosen, choose, write_plan
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.plans import judged, plan_text
 from provisioner.cli.report import show
 from provisioner.cli.session import Session, width
+from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.errors import ExitCode, Problem
-from provisioner.manifest import Manifests
-from provisioner.pipeline import Prepared, Wish
+from provisioner.pipeline import Prepared
 from provisioner.plan.json import document
 from provisioner.plan.markdown import markdown
 from provisioner.preflight import blocking
@@ -34,10 +35,10 @@ from provisioner.preflight import blocking
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    manifests: Manifests
-    wish: Wish
+    chosen: Chosen
     output_format: str
     detailed: bool
+    out: str | None
 
 
 @click.command()
@@ -46,26 +47,20 @@ class _Request:
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Leave with 2 when there are changes, 0 when none."
 )
-@click.option("--prune", is_flag=True, help="Include what the stack has and no manifest names.")
-@click.option("--adopt", is_flag=True, help="Take over what exists under the manifests' names.")
-@click.option("--accept-terms", is_flag=True, help="Accept the Marketplace terms that it needs.")
+@click.option("--out", metavar="FILE", help="Save the plan for `provision apply FILE`.")
+@wish_options
 @stack_option
 @azure_options
 @screen_options
 @click.pass_context
-def plan(ctx: click.Context, /, **options: object) -> int:
+def plan(ctx: click.Context, /, **options: Any) -> int:
     """Show what would change; changes nothing.
 
     Read rights suffice. Leaves with 3 when an apply would be refused.
     """
-    manifests = load(options["filenames"], options["labels"])  # type: ignore[arg-type]
-    wish = Wish(
-        stack=str(options["stack"]),
-        accept_terms=bool(options["accept_terms"]),
-        planning=planning.Options(adopt=bool(options["adopt"]), prune=bool(options["prune"])),
-    )
+    chosen = choose(options["filenames"], options["labels"], options["stack"], wish_values(options))
     request = _Request(
-        manifests, wish, str(options["output_format"]), bool(options["detailed_exitcode"])
+        chosen, options["output_format"], options["detailed_exitcode"], options["out"]
     )
     session = session_of(ctx)
     return loop.run(lambda interrupts: _plan(Flow(session, interrupts), request))
@@ -74,11 +69,21 @@ def plan(ctx: click.Context, /, **options: object) -> int:
 async def _plan(flow: Flow, request: _Request) -> int:
     async with flow.connect() as connection, flow.view() as emit:
         prepared = await pipeline.prepare(
-            request.manifests, connection.cloud, request.wish, connection.clock, emit
+            request.chosen.manifests,
+            connection.cloud,
+            request.chosen.wish,
+            connection.clock,
+            emit,
         )
+        basis = request.chosen.basis(connection)
     _print(flow.session, request.output_format, prepared)
     if blocking(prepared.findings):
         return ExitCode.REFUSED
+    if request.out is not None:
+        write_plan(request.out, prepared.plan, basis)
+        click.echo(
+            f"Saved as {request.out}; apply it with: provision apply {request.out}", err=True
+        )
     changes = request.detailed and not prepared.plan.empty
     return ExitCode.CHANGES if changes else ExitCode.DONE
 
