@@ -66,7 +66,7 @@ def deadline_of(live: Endpoint) -> Deadline | None:
             target = live.created_at + SHARED_QUOTA_HOURS
         if target is not None:
             found.append(Deadline(target, by_azure=True))
-    return min(found, key=lambda one: one.instant, default=None)
+    return min(found, key=lambda one: (one.instant, not one.by_azure), default=None)
 
 
 def expiring(

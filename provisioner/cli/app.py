@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "apply": Lazy("apply", "apply", "Make Azure as the manifests say; write URLs and keys."),
     "destroy": Lazy("destroy", "destroy", "Remove what the manifests name."),
     "status": Lazy("status", "status", "List deployments: state, traffic, URL, expiry."),
+    "reap": Lazy("reap", "reap", "Take down what is about to expire; needs no manifest."),
     "output": Lazy("output", "output", "Show or write one deployment's URL and key."),
     "models": Lazy("models", "models", "List and show models: regions, offer, lifecycle, SKUs."),
     "role": Lazy("role", "role", "Print the smallest custom role that the manifests need."),

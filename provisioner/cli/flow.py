@@ -12,6 +12,7 @@ import click
 
 from provisioner import outputs, wiring
 from provisioner.cli import codes, loop
+from provisioner.cli.logs import show_requests
 from provisioner.cli.render.plans import judged, plan_text
 from provisioner.cli.render.progress import View, view
 from provisioner.cli.report import show
@@ -38,6 +39,7 @@ class Flow:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
         """The Azure that the options name; says so when it is not the public one."""
+        show_requests(self.session)
         which = Which(
             self.session.emulator,
             self.session.arm_endpoint,

@@ -150,10 +150,10 @@ def moves(step: SetTraffic | Rollout) -> tuple[str, ...]:
 
 def stages(step: Rollout) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
     """Traffic of the two deployments before and after each share (percent of the endpoint)."""
-    begun = step.weight * step.begun // 100
+    begun = round(step.weight * step.begun / 100)
     before = {step.old: step.weight - begun, step.new: begun}
     for share in step.shares:
-        new = step.weight * share // 100
+        new = round(step.weight * share / 100)
         after = {step.old: step.weight - new, step.new: new}
         yield before, after
         before = after
@@ -179,12 +179,13 @@ def duration(seconds: float) -> str:
 def deadline(expiry: Expiry, now: datetime) -> str:
     """`expires 2026-11-25T12:00:00Z, in 3d 0h (Azure deletes it: shared quota)`."""
     left = expiry.instant - now
-    when = f"in {_span(left)}" if left > timedelta(0) else f"{_span(-left)} ago"
+    when = f"in {span(left)}" if left > timedelta(0) else f"{span(-left)} ago"
     by = " (Azure deletes it: shared quota)" if expiry.by_azure else ""
     return f"expires {instant_text(expiry.instant)}, {when}{by}"
 
 
-def _span(span: timedelta) -> str:
+def span(span: timedelta) -> str:
+    """`3d 0h`, `5h 10m`, `0h 12m`."""
     minutes = int(span.total_seconds() // 60)
     if minutes >= 48 * 60:
         return f"{minutes // 1440}d {minutes % 1440 // 60}h"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from provisioner.apply import Report
@@ -16,15 +15,13 @@ from provisioner.events import Outcome
 from provisioner.outputs import SinkResult, Status
 from provisioner.plan.managed import other_slot
 from provisioner.publish import Published, base_url, published
+from provisioner.reap import deadline_of
 from provisioner.resources import (
-    TAG_EXPIRES,
-    TARGET_DELETION,
     AnyLive,
     Kind,
     OnlineEndpoint,
     ResourceId,
     ServerlessEndpoint,
-    parse_instant,
 )
 
 ABSENT: Final = "absent"
@@ -128,20 +125,10 @@ def _state(live: AnyLive) -> str:
 
 
 def _expires(live: AnyLive) -> datetime | None:
-    """The tag's instant, or Azure's own for shared quota, whichever comes first."""
     if not isinstance(live.resource, ServerlessEndpoint | OnlineEndpoint):
         return None
-    found = [parse_instant(live.resource.tags.get(TAG_EXPIRES))]
-    if isinstance(live.resource, OnlineEndpoint):
-        found.append(_rfc_1123(live.resource.properties.get(TARGET_DELETION)))
-    return min((instant for instant in found if instant is not None), default=None)
-
-
-def _rfc_1123(text: str | None) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text) if text else None
-    except ValueError:
-        return None
+    deadline = deadline_of(live)
+    return deadline.instant if deadline is not None else None
 
 
 def _written(sink: SinkResult) -> str:
@@ -192,7 +179,7 @@ def table(rows: Sequence[Row], now: datetime, *, width: int | None = None) -> st
         for cells, extra in zip(main, below, strict=True)
     ]
     titles = [*head, *(_TITLES[column] for column in extras)]
-    lines = _aligned([titles, *flat])
+    lines = aligned([titles, *flat])
     if width is None or all(len(line) <= width for line in lines):
         return "\n".join(lines) + "\n"
     return _folded(head, [list(cells.values()) for cells in main], below, width)
@@ -229,7 +216,7 @@ def expires_in(instant: datetime | None, now: datetime) -> str:
 
 
 def _folded(head: list[str], main: list[list[str]], below: list[dict[str, str]], width: int) -> str:
-    lines = _aligned([head, *main])
+    lines = aligned([head, *main])
     if any(len(line) > width for line in lines):
         # Not even the short columns fit: one line each, names first.
         lines = ["", *("  ".join(filter(None, cells)) for cells in main)]
@@ -240,7 +227,8 @@ def _folded(head: list[str], main: list[list[str]], below: list[dict[str, str]],
     return "\n".join(out) + "\n"
 
 
-def _aligned(lines: list[list[str]]) -> list[str]:
+def aligned(lines: list[list[str]]) -> list[str]:
+    """Columns as wide as their widest cell, two spaces apart."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()

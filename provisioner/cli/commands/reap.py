@@ -1,0 +1,113 @@
+"""`provision reap`: take down what is about to expire, found in Azure alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from provisioner import apply as applying
+from provisioner import pipeline
+from provisioner.cli import loop
+from provisioner.cli.flow import Flow
+from provisioner.cli.options import azure_options, format_option, screen_options, session_of
+from provisioner.cli.render.documents import print_document
+from provisioner.cli.render.doomed import doomed_document, doomed_table
+from provisioner.cli.render.results import applied_document, closing_line
+from provisioner.cli.report import show
+from provisioner.cli.session import width
+from provisioner.cli.types import SPAN
+from provisioner.errors import ExitCode
+from provisioner.pipeline import Applied, Errand
+from provisioner.preflight import blocking
+from provisioner.reap import Doomed
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    errand: Errand
+    settings: applying.Settings
+    output_format: str
+    yes: bool
+    dry_run: bool
+
+
+@click.command()
+@click.option(
+    "--within", type=SPAN, default="24h", show_default=True, metavar="SPAN",
+    help="Take down what expires within this time from now.",
+)  # fmt: skip
+@click.option(
+    "--subscription", "subscriptions", multiple=True, metavar="ID",
+    help="Look in this Azure subscription only. Repeatable; by default in all that are visible.",
+)  # fmt: skip
+@click.option(
+    "--stack", envvar="PROVISION_STACK", metavar="NAME", help="Only this stack's; by default all."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would go; delete nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
+@format_option("text", "json", "yaml")
+@azure_options
+@screen_options
+@click.pass_context
+def reap(ctx: click.Context, /, **options: Any) -> int:
+    """Take down endpoints before their deadline; needs no manifest.
+
+    Finds our endpoints by their tags, reads their deadlines from the tags and from Azure's own
+    properties of shared quota, and removes what expires soon, in the right order. Endpoints whose
+    manifest says onExpiry: renew are created again with a new deadline. Made for a schedule:
+    running it twice, or from two places at once, does no harm.
+    """
+    request = _Request(
+        Errand(timedelta(seconds=options["within"]), options["subscriptions"], options["stack"]),
+        applying.Settings(timeout=options["timeout"]),
+        options["output_format"],
+        options["yes"],
+        options["dry_run"],
+    )
+    session = session_of(ctx)
+    return loop.run(lambda interrupts: _reap(Flow(session, interrupts), request))
+
+
+async def _reap(flow: Flow, request: _Request) -> int:
+    if not request.dry_run:
+        flow.require_answer(request.yes, "reap")
+    async with flow.connect() as connection:
+        async with flow.view() as emit:
+            prepared, doomed = await pipeline.prepare_reap(
+                connection.cloud, request.errand, connection.clock, emit
+            )
+        if request.output_format == "text":
+            click.echo(doomed_table(doomed, request.errand.within, width(sys.stdout)), nl=False)
+        if request.dry_run or not doomed:
+            _print(request, doomed, None)
+            return ExitCode.DONE
+        errors = blocking(prepared.findings)
+        flow.show_plan(prepared.plan, [one for one in prepared.findings if one not in errors])
+        prepared.require_sound()
+        if not request.yes:
+            flow.confirm("Take these down?")
+        async with flow.view() as emit:
+            with flow.interrupts.gently(request.settings.stop):
+                applied = await pipeline.carry_out(
+                    prepared, connection.cloud, connection.clock, emit, request.settings, None
+                )
+    show(applied.problems, flow.session)
+    if request.output_format == "text":
+        click.echo(closing_line(applied, "Reaped"))
+    _print(request, doomed, applied)
+    return applied.exit_code
+
+
+def _print(request: _Request, doomed: Sequence[Doomed], applied: Applied | None) -> None:
+    if request.output_format == "text":
+        return
+    body = {"dryRun": request.dry_run, "expiring": [doomed_document(one) for one in doomed]}
+    if applied is not None:
+        body.update(applied_document([], applied))
+    print_document(body, request.output_format)

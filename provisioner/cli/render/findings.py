@@ -1,0 +1,193 @@
+"""Findings as a report: text, Markdown, SARIF 2.1.0 and plain data. Pure.
+
+Markdown is meant for a comment on a pull request, SARIF for its annotations at the manifest's
+line (GitHub code scanning, Azure DevOps).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import Final
+from urllib.parse import quote
+
+import provisioner
+from provisioner.cli.render.problems import clean, problem_document, problem_text, summary
+from provisioner.errors import Code, Position, Problem, Severity
+
+SARIF_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
+_MARKS: Final = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.NOTE: "ℹ️"}
+
+
+def findings_text(
+    findings: Sequence[Problem], subject: str, *, width: int | None = None, color: bool = False
+) -> str:
+    """All findings and a closing line; `subject` says what was judged."""
+    texts = [problem_text(one, width=width, color=color) for one in findings]
+    return "\n".join([*texts, f"{verdict(findings, subject)}\n"])
+
+
+def verdict(findings: Iterable[Problem], subject: str) -> str:
+    """One sentence that says whether an apply would go through."""
+    found = list(findings)
+    counted = summary(found)
+    if any(one.severity is Severity.ERROR for one in found):
+        return f"{subject}: {counted}. An apply would be refused."
+    return f"{subject}: {counted or 'no problem found'}. Nothing forbids an apply."
+
+
+def findings_document(findings: Sequence[Problem], subject: str) -> dict[str, object]:
+    """The report as plain data."""
+    counts = {
+        str(severity): sum(one.severity is severity for one in findings) for severity in Severity
+    }
+    return {
+        "subject": subject,
+        "blocked": counts["error"] > 0,
+        "counts": counts,
+        "findings": [problem_document(one) for one in findings],
+    }
+
+
+def findings_markdown(findings: Sequence[Problem], subject: str) -> str:
+    """A comment for a pull request: a table for the eye, and the details below it."""
+    lines = ["### provision doctor", "", f"{_escaped(verdict(findings, subject))}", ""]
+    if not findings:
+        return "\n".join(lines)
+    lines += ["| | where | what | who |", "|---|---|---|---|"]
+    for one in findings:
+        cells = (_MARKS[one.severity], _where(one), _escaped(one.what), _escaped(one.mender))
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append("")
+    for one in findings:
+        lines += _section(one)
+    return "\n".join(lines)
+
+
+def _section(one: Problem) -> list[str]:
+    head = f"<b>{_html(one.code.id)}</b>: {_html(one.what)}"
+    lines = ["<details>", f"<summary>{_MARKS[one.severity]} {head}</summary>", ""]
+    if one.position is not None and one.position.snippet.strip():
+        lines += [f"`{one.position}`", "", *_fenced([one.position.snippet]), ""]
+    if one.details:
+        lines += [*_fenced(one.details), ""]
+    lines += [f"**Fix** ({_escaped(one.mender)}): {_escaped(one.hint)}", ""]
+    if one.resource:
+        lines += [f"On `{_code(one.resource)}`", ""]
+    if one.correlation_id:
+        lines += [f"Correlation id `{_code(one.correlation_id)}`", ""]
+    return [*lines, "</details>", ""]
+
+
+def _where(one: Problem) -> str:
+    return f"`{_code(str(one.position))}`" if one.position is not None else ""
+
+
+def _fenced(texts: Iterable[str]) -> list[str]:
+    lines = [clean(line) for text in texts for line in text.splitlines()]
+    fence = "```"
+    while any(fence in line for line in lines):
+        fence += "`"
+    return [fence, *lines, fence]
+
+
+def _code(text: str) -> str:
+    return clean(text).replace("`", "'").replace("|", "\\|")
+
+
+def _html(text: str) -> str:
+    plain = clean(text)
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is, on one line, in a table cell too."""
+    marked = _html(" ".join(text.split()))
+    for mark in ("\\", "`", "*", "_", "[", "]", "|", "#"):
+        marked = marked.replace(mark, f"\\{mark}")
+    return marked
+
+
+def findings_sarif(findings: Sequence[Problem]) -> str:
+    """A SARIF 2.1.0 log: one rule per code, one result per finding."""
+    rules = sorted({one.code for one in findings}, key=lambda code: code.id)
+    index = {code.id: number for number, code in enumerate(rules)}
+    log = {
+        "$schema": SARIF_SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "provision",
+                        "semanticVersion": provisioner.__version__,
+                        "rules": [_rule(code) for code in rules],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(one, index[one.code.id]) for one in findings],
+            }
+        ],
+    }
+    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rule(code: Code) -> dict[str, object]:
+    return {
+        "id": code.id,
+        "shortDescription": {"text": code.title},
+        "fullDescription": {"text": code.meaning},
+        "help": {"text": f"{code.meaning} Who can mend it: {code.who}."},
+    }
+
+
+def _result(one: Problem, rule: int) -> dict[str, object]:
+    message = "\n".join([clean(one.what), *map(clean, one.details), f"Fix: {clean(one.hint)}"])
+    result: dict[str, object] = {
+        "ruleId": one.code.id,
+        "ruleIndex": rule,
+        "level": str(one.severity),
+        "message": {"text": message},
+        "partialFingerprints": {"provision/v1": _fingerprint(one)},
+    }
+    place = _location(one.position) if one.position is not None else None
+    if place is not None:
+        result["locations"] = [place]
+    properties = {
+        "who": str(one.mender),
+        "resource": one.resource,
+        "correlationId": one.correlation_id,
+    }
+    result["properties"] = {name: value for name, value in properties.items() if value}
+    return result
+
+
+def _location(position: Position) -> dict[str, object] | None:
+    """None for stdin, which no viewer could open."""
+    if position.file.startswith("<"):
+        return None
+    region: dict[str, object] = {
+        "startLine": max(1, position.line),
+        "startColumn": max(1, position.column),
+    }
+    if position.snippet:
+        region["snippet"] = {"text": clean(position.snippet)}
+    return {"physicalLocation": {"artifactLocation": _artifact(position.file), "region": region}}
+
+
+def _artifact(file: str) -> dict[str, object]:
+    """A relative path is relative to the root of the checkout; an absolute one is a file URI."""
+    path = PurePath(file)
+    if path.is_absolute():
+        return {"uri": path.as_uri()}
+    plain = quote(path.as_posix())
+    return {"uri": plain.removeprefix("./"), "uriBaseId": "%SRCROOT%"}
+
+
+def _fingerprint(one: Problem) -> str:
+    """The same for the same finding in the next run, wherever its line has moved to."""
+    file = one.position.file if one.position is not None else ""
+    parts = (one.code.id, file, one.resource or "", one.what)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,28 @@
+"""Values of options that click does not know."""
+
+from __future__ import annotations
+
+import click
+
+from provisioner.manifest.scalars import seconds
+
+
+class Span(click.ParamType[float]):
+    """A span of time as manifests write it, such as 24h or 90m; gives seconds."""
+
+    name = "span"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        try:
+            return seconds(value)
+        except ValueError:
+            self.fail(
+                f'"{value}" is not a span of time; write it like 24h, 90m or 1h30m', param, ctx
+            )
+
+
+SPAN = Span()
