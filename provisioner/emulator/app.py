@@ -21,7 +21,7 @@ from provisioner.emulator.clock import iso
 from provisioner.emulator.errors import ArmError
 from provisioner.emulator.inference_routes import is_inference, serve_inference
 from provisioner.emulator.refusals import arm_error
-from provisioner.emulator.rights import Access, locked, refusal
+from provisioner.emulator.rights import Access, locked, read_only_subscription, refusal
 from provisioner.emulator.routes import build_router, wire
 from provisioner.emulator.routing import Audience, Route, check_version, choose
 from provisioner.emulator.tenant import Logged, Tenant, refuse
@@ -215,6 +215,9 @@ class _Exchange:
         if group and not route.operation.startswith("resourceGroups."):
             tenant.group(call.params["subscriptionId"], group)
         access = _access(route.action)
+        subscription = call.params.get("subscriptionId")
+        if access == "write" and subscription and tenant.subscription(subscription).read_only:
+            refuse(read_only_subscription(subscription))
         if access != "read" and not route.operation.startswith("locks."):
             refuse(locked(tenant.locks(), access, scope))
 
@@ -254,7 +257,6 @@ class _Exchange:
         raw = [(k.encode("latin-1"), v.encode("latin-1", "replace")) for k, v in headers.items()]
         await send({"type": "http.response.start", "status": reply.status, "headers": raw})
         await send({"type": "http.response.body", "body": content})
-
 
     def _log(self, status: int) -> None:
         call = self.call

@@ -74,7 +74,7 @@ def _serverless(tenant: Tenant, endpoint: Resource) -> ServedModel:
     if model is not None and model.serverless is not None:
         facts["tokens_per_minute"] = model.serverless.tokens_per_minute
         facts["requests_per_minute"] = model.serverless.requests_per_minute
-    state = serverless.endpoint_state(endpoint)
+    state = serverless.endpoint_state(tenant, endpoint)
     return ServedModel(
         name=endpoint.name,
         model=model.name if model is not None else model_id,

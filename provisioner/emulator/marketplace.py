@@ -46,7 +46,7 @@ def render(resource: Resource, call: Call) -> JsonObject:
     )
     if status == "PendingFulfillmentStart" and call.api_version >= "2024-10-01":
         status = "Unsubscribed"  # the stable version has no word for it
-    if resource.facts.get("suspended"):
+    if call.tenant.subscription(resource.subscription).suspended:
         status = "Suspended"
     properties: JsonObject = {
         "modelId": resource.body["properties"]["modelId"],

@@ -214,6 +214,16 @@ def locked(locks: Iterable[Lock], access: Access, scope: str) -> Refusal | None:
     )
 
 
+def read_only_subscription(subscription_id: str) -> Refusal:
+    """The 409 for a write in a subscription that is disabled."""
+    return Refusal(
+        409,
+        "ReadOnlyDisabledSubscription",
+        f"The subscription '{subscription_id}' is disabled and therefore marked as read only. You "
+        "cannot perform any write actions on this subscription until it is re-enabled.",
+    )
+
+
 _ML = "Microsoft.MachineLearningServices/workspaces"
 _ML_CHILDREN = (f"{_ML}/*/read", f"{_ML}/*/action", f"{_ML}/*/delete", f"{_ML}/*/write")
 _ML_KINDS = tuple(

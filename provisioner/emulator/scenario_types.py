@@ -169,6 +169,16 @@ class Subscription:
             word in plan for word in ("freetrial", "azurepass", "awstudent", "azureforstudents")
         )
 
+    @property
+    def suspended(self) -> bool:
+        """Whether what was bought is suspended: nobody pays, or nobody may."""
+        return self.state in ("PastDue", "Disabled", "Deleted")
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self.state in ("Disabled", "Deleted")
+
     def _locks(self) -> Iterator[Lock]:
         root = f"/subscriptions/{self.id}"
         yield from (Lock(each.name, each.level, root, each.notes) for each in self.locks)

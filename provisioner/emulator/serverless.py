@@ -70,18 +70,20 @@ def _shape(stable: bool) -> Obj:
 _BODY = {True: _shape(True), False: _shape(False)}
 
 
-def endpoint_state(resource: Resource) -> str:
-    """ServerlessEndpointState of AZURE.md §12."""
+def endpoint_state(tenant: Tenant, resource: Resource) -> str:
+    """ServerlessEndpointState of AZURE.md §12; Suspended also when nobody pays any more."""
     if resource.state in ("Creating", "Deleting"):
         return resource.state
     if resource.state == "Failed" and not resource.facts.get("served"):
         return "CreationFailed"
-    return "Suspended" if resource.facts.get("suspended") else "Online"
+    owner = tenant.scenario.subscription(resource.subscription)
+    unpaid = owner is not None and owner.suspended
+    return "Suspended" if unpaid or resource.facts.get("suspended") else "Online"
 
 
 def render(resource: Resource, call: Call) -> JsonObject:
     own: JsonObject = resource.body["properties"]
-    state = endpoint_state(resource)
+    state = endpoint_state(call.tenant, resource)
     properties: JsonObject = {
         "authMode": own["authMode"],
         "modelSettings": own.get("modelSettings"),
