@@ -27,8 +27,8 @@ ONE = f"{WORKSPACE}/serverlessEndpoints/one"
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b"{" * 100_000, b'{"a":' * 50_000]
-    + [b'{"location": NaN}', b'{"location": "\\ud800"}', b'{"a": ' + b"9" * 5000 + b"}"],
-    ids=["empty", "cut", "list", "text", "null", "no text", "braces", "deep", "NaN", "half", "big"],
+    + [b'{"location": NaN}', b'{"a": ' + b"9" * 5000 + b"}"],
+    ids=["empty", "cut", "list", "text", "null", "no text", "braces", "deep", "NaN", "big"],
 )
 async def test_a_body_that_is_no_json_object_is_a_400(tmp_path: Path, body: bytes) -> None:
     async with azure(tmp_path) as client:
