@@ -153,6 +153,7 @@ def _finish(
     show(applied.problems, flow.session)
     if output_format == "text":
         if found:
+            click.echo(err=True)
             click.echo(table(found, clock.now(), width=width(sys.stdout)), nl=False)
         if applied.report.results and not flow.session.log_json:
             click.echo(f"\n{closing_line(applied)}", err=True)
