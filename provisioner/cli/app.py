@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "destroy": Lazy("destroy", "destroy", "Remove what the manifests name."),
     "status": Lazy("status", "status", "List deployments: state, traffic, URL, expiry."),
     "reap": Lazy("reap", "reap", "Take down what is about to expire; needs no manifest."),
+    "watch": Lazy("watch", "watch", "Apply and reap in a loop, with health and metrics."),
     "output": Lazy("output", "output", "Show or write one deployment's URL and key."),
     "models": Lazy("models", "models", "List and show models: regions, offer, lifecycle, SKUs."),
     "role": Lazy("role", "role", "Print the smallest custom role that the manifests need."),

@@ -112,17 +112,9 @@ def _print(request: _Request, observed: Observed) -> None:
         else (smallest_role(steps, request.desired, request.name),)
     )
     if request.assign:
-        _commands(found, request)
+        for one in found:
+            for line in one.commands(request.assignee):
+                click.echo(line)
         return
     documents = [one.document() for one in found]
     print_document(documents if request.split else documents[0], request.output_format)
-
-
-def _commands(found: Sequence[CustomRole], request: _Request) -> None:
-    split = " --split" if request.split else ""
-    for number, one in enumerate(found, 1):
-        file = f"role-{number}.json" if request.split else "role.json"
-        what = f"element {number} of what provision role{split} prints" if split else ""
-        click.echo(f"# {file}: {what or 'what provision role prints'}")
-        for line in one.commands(file, request.assignee):
-            click.echo(line)

@@ -1,0 +1,211 @@
+"""`provision watch`: apply and reap, again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from provisioner import apply as applying
+from provisioner import pipeline
+from provisioner import plan as planning
+from provisioner.cli import codes, loop
+from provisioner.cli.flow import Flow, check_outputs, surroundings
+from provisioner.cli.health import Health, serve
+from provisioner.cli.options import (
+    azure_options,
+    manifest_options,
+    screen_options,
+    session_of,
+    stack_option,
+)
+from provisioner.cli.planfile import choose
+from provisioner.cli.render.rows import rows
+from provisioner.cli.report import show
+from provisioner.cli.types import SPAN
+from provisioner.cli.wishes import wish_options, wish_values
+from provisioner.errors import ExitCode, Problem, ProvisionError, Refused, UsageError
+from provisioner.events import Emit
+from provisioner.pipeline import Applied, Errand, Prepared
+from provisioner.wiring import Connection
+
+_JITTER = 0.1
+_LATE_CYCLES = 3
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One watching process. `last` remembers what was told, so that it is told once."""
+
+    flow: Flow
+    options: dict[str, Any]
+    health: Health
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    last: tuple[str, ...] = ()
+
+
+@click.command()
+@manifest_options
+@click.option(
+    "--every", type=SPAN, default="15m", show_default=True, metavar="SPAN",
+    help="Time between the beginnings of two cycles; a tenth of it is left to chance.",
+)  # fmt: skip
+@click.option(
+    "--within", type=SPAN, default="24h", show_default=True, metavar="SPAN",
+    help="Take down what expires within this time.",
+)  # fmt: skip
+@click.option(
+    "--listen", metavar="[HOST:]PORT",
+    help="Serve /healthz, /readyz and /metrics (Prometheus) there; HOST is 127.0.0.1 by default.",
+)  # fmt: skip
+@click.option("--once", is_flag=True, help="One cycle, then leave with its exit code.")
+@click.option("--allow-destroy", is_flag=True, help="Replace or delete live endpoints if need be.")
+@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
+@wish_options
+@stack_option
+@azure_options
+@screen_options
+@click.pass_context
+def watch(ctx: click.Context, /, **options: Any) -> int:
+    """Keep Azure as the manifests say: apply and reap in a loop.
+
+    Manifests are read anew in each cycle. A cycle that fails is told and tried again in the next
+    one. Ctrl-C or SIGTERM ends the loop after the requests that are under way.
+    """
+    health = Health(patience=max(options["every"] * _LATE_CYCLES, 60.0))
+    session = session_of(ctx)
+    return loop.run(lambda interrupts: _watch(_Watch(Flow(session, interrupts), options, health)))
+
+
+async def _watch(watch: _Watch) -> int:
+    async with AsyncExitStack() as stack:
+        if watch.options["listen"]:
+            host, port = _address(watch.options["listen"])
+            port = await stack.enter_async_context(_serving(watch.health, host, port))
+            click.echo(f"Serving health and metrics on http://{host}:{port}/", err=True)
+        stack.enter_context(watch.flow.interrupts.gently(watch.stop))
+        while True:
+            begun = time.monotonic()
+            code = await _cycle(watch)
+            if watch.options["once"]:
+                return code
+            if await _rest(watch, begun):
+                return ExitCode.DONE
+
+
+async def _rest(watch: _Watch, begun: float) -> bool:
+    """Wait for the next cycle; True when the process is to end."""
+    every = watch.options["every"] * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
+    try:
+        async with asyncio.timeout(max(1.0, begun + every - time.monotonic())):
+            await watch.stop.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _cycle(watch: _Watch) -> int:
+    """One apply and one reap; every designed error ends only this cycle."""
+    begun = time.monotonic()
+    code: int = ExitCode.FAILED
+    outcome = "failed"
+    try:
+        code = await _work(watch)
+        outcome = ExitCode(code).name.lower()
+    except ProvisionError as error:
+        code = error.exit_code
+        outcome = type(error).__name__.lower()
+        _tell(watch, error.problems)
+    finally:
+        seconds = time.monotonic() - begun
+        watch.health.end_cycle(outcome, seconds, good=code == ExitCode.DONE)
+    return code
+
+
+def _tell(watch: _Watch, problems: tuple[Problem, ...]) -> None:
+    """Show problems; the very same ones are not shown again cycle after cycle."""
+    told = tuple(sorted(f"{one.code.id} {one.what}" for one in problems))
+    if told != watch.last:
+        show(problems, watch.flow.session)
+    watch.last = told
+
+
+async def _work(watch: _Watch) -> int:
+    options = watch.options
+    chosen = choose(options["filenames"], options["labels"], options["stack"], wish_values(options))
+    context = surroundings("text")
+    await check_outputs(chosen.manifests, context)
+    async with watch.flow.connect() as connection, watch.flow.view() as emit:
+        prepared = await pipeline.prepare(
+            chosen.manifests, connection.cloud, chosen.wish, connection.clock, emit
+        )
+        guarded = planning.guard(prepared.plan)
+        if guarded and not options["allow_destroy"]:
+            raise Refused(*guarded)
+        settings = _settings(watch)
+        applied = await pipeline.carry_out(
+            prepared, connection.cloud, connection.clock, emit, settings, context
+        )
+        reaped = await _reap(watch, connection, emit)
+        _account(watch, prepared, applied, reaped)
+    problems = (*applied.problems, *reaped.problems)
+    _tell(watch, problems)
+    return max(applied.exit_code, reaped.exit_code)
+
+
+async def _reap(watch: _Watch, connection: Connection, emit: Emit) -> Applied:
+    if watch.stop.is_set():
+        return Applied(applying.Report())
+    within = timedelta(seconds=watch.options["within"])
+    errand = Errand(within, stack=watch.options["stack"])
+    prepared, _ = await pipeline.prepare_reap(connection.cloud, errand, connection.clock, emit)
+    settings = _settings(watch)
+    return await pipeline.carry_out(
+        prepared, connection.cloud, connection.clock, emit, settings, None
+    )
+
+
+def _settings(watch: _Watch) -> applying.Settings:
+    return applying.Settings(timeout=watch.options["timeout"], stop=watch.stop)
+
+
+def _account(watch: _Watch, prepared: Prepared, applied: Applied, reaped: Applied) -> None:
+    watch.health.count(applied.report)
+    watch.health.count(reaped.report)
+    found = rows(prepared.desired, prepared.observed, applied.report)
+    expiries = {
+        (row.workspace, row.endpoint): row.expires.timestamp() for row in found if row.expires
+    }
+    watch.health.show(Counter(row.state for row in found), expiries)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise click.UsageError(f'--listen takes [HOST:]PORT, not "{text}".')
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+@asynccontextmanager
+async def _serving(health: Health, host: str, port: int) -> AsyncIterator[int]:
+    """The server, with an address that cannot be had told as a designed error."""
+    async with AsyncExitStack() as stack:
+        try:
+            taken = await stack.enter_async_context(serve(health, host, port))
+        except OSError as error:
+            raise UsageError(
+                Problem(
+                    codes.SYSTEM,
+                    f"Nothing can listen on {host}:{port}: {error.strerror}.",
+                    "choose another port with --listen",
+                )
+            ) from error
+        yield taken
