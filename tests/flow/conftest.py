@@ -16,7 +16,7 @@ import pytest
 from provisioner.emulator.control import Record, _read
 
 MODULE = (sys.executable, "-m", "provisioner")
-_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True, slots=True)
