@@ -6,6 +6,7 @@ is one whose lack is noticed.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,11 +47,11 @@ class CustomRole:
             "AssignableScopes": list(self.assignable),
         }
 
-    def commands(self, file: str, assignee: str = "<object id>") -> tuple[str, ...]:
-        """The az commands that define the role from `file` and assign it."""
-        define = f"az role definition create --role-definition {shlex.quote('@' + file)}"
+    def commands(self, assignee: str = "<object id>") -> tuple[str, ...]:
+        """The az commands that define the role and assign it, each complete in itself."""
+        document = json.dumps(self.document(), separators=(",", ":"))
         return (
-            define,
+            f"az role definition create --role-definition {shlex.quote(document)}",
             *(
                 f"az role assignment create --assignee {shlex.quote(assignee)} "
                 f"--role {shlex.quote(self.name)} --scope {shlex.quote(scope)}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import shlex
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -90,11 +92,12 @@ def test_roles_by_scope_hold_only_what_is_needed_there() -> None:
 
 
 def test_commands_are_for_a_shell() -> None:
-    define, *assign = smallest_role(*planned(MANAGED)).commands("role.json")
-    assert define == "az role definition create --role-definition @role.json"
-    assert assign == [
-        "az role assignment create --assignee '<object id>' --role 'Provisioner deployment' "
-        f"--scope {SUBSCRIPTION}"
+    role = smallest_role(*planned(MANAGED), "it's ours")
+    define, *assign = (shlex.split(line) for line in role.commands())
+    assert define[:-1] == ["az", "role", "definition", "create", "--role-definition"]
+    assert json.loads(define[-1]) == role.document()
+    assert [one[3:] for one in assign] == [
+        ["create", "--assignee", "<object id>", "--role", "it's ours", "--scope", SUBSCRIPTION]
     ]
 
 

@@ -206,6 +206,8 @@ def refresh(ctx: click.Context, to: Path | None) -> int:
     Regions, offers and lifecycles come from Microsoft's documents and stay as they are.
     """
     session = session_of(ctx)
+    if session.emulator and to is None:
+        raise click.UsageError("The emulator's models are partly invented: give --to FILE.", ctx)
     target = to or refreshing.shipped_path()
     return loop.run(lambda interrupts: _refresh(Flow(session, interrupts), target))
 

@@ -65,18 +65,10 @@ class Entry:
         names = published.replacements if published is not None else ()
         return Lifecycle(Stage.GA, found.legacy, found.deprecation, found.retirement, names)
 
-    def stage(self, today: date) -> str:
-        """The stage of the first target that has one; empty when nothing is published."""
-        for target in self.targets or TARGETS:
-            lifecycle = self.lifecycle(target)
-            if lifecycle is not None:
-                return str(lifecycle.stage(today))
-        return ""
-
 
 def models_table(entries: Sequence[Entry], today: date, width: int | None = None) -> str:
     """One line per model; where the screen is too narrow, the regions are left out."""
-    head = ["MODEL", "TARGETS", "STAGE", "OFFER", "REGIONS"]
+    head = ["MODEL", "TARGETS", "SOLD BY", "SERVERLESS REGIONS"]
     lines = [head, *(_cells(one, today) for one in entries)]
     text = _aligned(lines)
     if width is not None and any(len(line) > width for line in text):
@@ -90,14 +82,20 @@ def _cells(entry: Entry, today: date) -> list[str]:
     offer = {True: "Marketplace", False: "Microsoft", None: ""}[
         facts.marketplace if facts else None
     ]
-    short = {"serverless": "serverless", "managedCompute": "managed"}
     return [
         clean(entry.short),
-        ", ".join(short[target] for target in entry.targets),
-        entry.stage(today),
+        ", ".join(_staged(entry, target, today) for target in entry.targets),
         offer,
         ", ".join(regions) if regions is not None else "",
     ]
+
+
+def _staged(entry: Entry, target: str, today: date) -> str:
+    """The target, and its stage where that is worth a word."""
+    short = "managed" if target == "managedCompute" else target
+    lifecycle = entry.lifecycle(target)
+    stage = lifecycle.stage(today) if lifecycle is not None else Stage.GA
+    return short if stage is Stage.GA else f"{short} ({stage})"
 
 
 def _aligned(lines: list[list[str]]) -> list[str]:
@@ -119,7 +117,6 @@ def model_document(entry: Entry, today: date) -> dict[str, object]:
         "task": found.task if found is not None else None,
         "license": found.license if found is not None else None,
         "targets": list(entry.targets),
-        "stage": entry.stage(today) or None,
         "serverless": _serverless(entry, today) or None,
         "managedCompute": _managed(entry, today) or None,
         "catalogDated": known.dated.isoformat() if known is not None else None,
