@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from graphlib import TopologicalSorter
+from heapq import heapify, heappop, heappush
 
 from provisioner.cloud import Observed, WorkspaceSeen
 from provisioner.desired import Desired, WantedEndpoint
 from provisioner.errors import Problem
-from provisioner.plan.draft import NOT_OURS, OTHER_STACK, Draft, Options
-from provisioner.plan.managed import other_slot, plan_endpoint, remove_deployments, remove_endpoint
+from provisioner.plan.draft import NOT_OURS, OTHER_STACK, Draft, Options, owner_of
+from provisioner.plan.managed import (
+    orphans,
+    plan_endpoint,
+    remove_deployments,
+    remove_endpoint,
+    wait_gone,
+)
+from provisioner.plan.scene import belongs
 from provisioner.plan.serverless import plan_serverless, remove_serverless
 from provisioner.plan.steps import Because, Create, Plan, Replace, Step, Unchanged
 from provisioner.resources import (
-    TAG_STACK,
     Live,
     ModelRef,
     OnlineDeployment,
@@ -23,10 +29,12 @@ from provisioner.resources import (
     R,
     ResourceId,
     ServerlessEndpoint,
+    State,
     WorkspaceId,
     describe,
-    tags_of,
 )
+
+UNNAMED = "no manifest names it any more"
 
 
 def plan(
@@ -39,11 +47,11 @@ def plan(
     draft = Draft(desired.stack, now, options or Options())
     seen = _viewer(observed)
     plan_serverless(draft, desired.serverless, seen)
+    live = _endpoints(observed)
     for wanted in desired.endpoints:
         id = wanted.resource.id
-        view = seen(id.workspace)
-        live = next((one for one in view.endpoints if one.id == id), None)
-        plan_endpoint(draft, wanted, live, view.deployments.get(id, ()))
+        parts = seen(id.workspace).deployments.get(id, ())
+        plan_endpoint(draft, wanted, live.get(id), parts)
     if draft.options.prune:
         _prune(draft, desired, observed)
     return _finish(draft, observed)
@@ -56,15 +64,19 @@ def destroy(
     draft = Draft(desired.stack, now, options or Options())
     seen = _viewer(observed)
     doomed: dict[WorkspaceId, list[Live[ServerlessEndpoint]]] = {}
+    serverless = {one.id: one for view in observed.values() for one in view.serverless}
     for wish in desired.serverless:
         id = wish.resource.id
-        live = next((one for one in seen(id.workspace).serverless if one.id == id), None)
+        live = serverless.get(id)
         if _removable(draft, id, live, wish.origin.name) and live is not None:
             doomed.setdefault(id.workspace, []).append(live)
-    for workspace, endpoints in doomed.items():
-        remove_serverless(draft, endpoints, seen(workspace), Because.DESTROYED, "named to destroy")
+    for workspace, group in doomed.items():
+        remove_serverless(draft, group, seen(workspace), Because.DESTROYED, "named to destroy")
+    endpoints = _endpoints(observed)
     for wanted in desired.endpoints:
-        _destroy_endpoint(draft, wanted, seen(wanted.resource.id.workspace))
+        id = wanted.resource.id
+        parts = seen(id.workspace).deployments.get(id, ())
+        _destroy_endpoint(draft, wanted, endpoints.get(id), parts)
     return _finish(draft, observed)
 
 
@@ -106,14 +118,35 @@ def unresolved(plan: Plan) -> tuple[ModelRef, ...]:
 def ordered(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The steps so that each comes after all that it needs; otherwise in the order given.
 
-    A need that names no step of the plan is met already and dropped.
+    A need that names no step of the plan is met already and dropped. Raises ValueError for two
+    steps of one id and for needs that go in a circle: faults of the planner.
     """
-    by_id = {step.id: step for step in steps}
-    graph = {step.id: [need for need in step.needs if need in by_id] for step in steps}
-    sorter = TopologicalSorter(graph)
-    return tuple(
-        replace(by_id[id], needs=tuple(dict.fromkeys(graph[id]))) for id in sorter.static_order()
-    )
+    place = {step.id: number for number, step in enumerate(steps)}
+    if len(place) != len(steps):
+        raise ValueError("two steps of a plan have one id")
+    needs = [tuple(dict.fromkeys(n for n in step.needs if n in place)) for step in steps]
+    waiting = [len(one) for one in needs]
+    followers: list[list[int]] = [[] for _ in steps]
+    for number, one in enumerate(needs):
+        for need in one:
+            followers[place[need]].append(number)
+    free = [number for number, count in enumerate(waiting) if not count]
+    heapify(free)
+    found: list[Step] = []
+    while free:
+        number = heappop(free)
+        found.append(replace(steps[number], needs=needs[number]))
+        for follower in followers[number]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                heappush(free, follower)
+    if len(found) != len(steps):
+        raise ValueError("the needs of a plan's steps go in a circle")
+    return tuple(found)
+
+
+def _endpoints(observed: Observed) -> dict[ResourceId, Live[OnlineEndpoint]]:
+    return {one.id: one for view in observed.values() for one in view.endpoints}
 
 
 def _viewer(observed: Observed) -> Callable[[WorkspaceId], WorkspaceSeen]:
@@ -128,11 +161,12 @@ def _finish(draft: Draft, observed: Observed) -> Plan:
         sum(map(draft.owns, view.serverless)) + sum(map(draft.owns, view.endpoints))
         for view in observed.values()
     )
+    touched = {step.target for step in draft.steps}
     return Plan(
         stack=draft.stack,
         now=draft.now,
         steps=ordered(draft.steps),
-        unchanged=tuple(draft.unchanged),
+        unchanged=tuple(one for one in draft.unchanged if one.id not in touched),
         refusals=tuple(draft.refusals),
         notices=tuple(draft.notices),
         expiries=tuple(draft.expiries),
@@ -145,7 +179,7 @@ def _removable(draft: Draft, id: ResourceId, live: Live[R] | None, name: str) ->
     if live is None:
         draft.unchanged.append(Unchanged(id, "does not exist", (name,)))
         return False
-    owner = tags_of(live.resource).get(TAG_STACK)
+    owner = owner_of(live)
     if owner == draft.stack:
         return True
     draft.refusals.append(
@@ -166,59 +200,59 @@ def _removable(draft: Draft, id: ResourceId, live: Live[R] | None, name: str) ->
     return False
 
 
-def _destroy_endpoint(draft: Draft, wanted: WantedEndpoint, view: WorkspaceSeen) -> None:
+def _destroy_endpoint(
+    draft: Draft,
+    wanted: WantedEndpoint,
+    live: Live[OnlineEndpoint] | None,
+    parts: Sequence[Live[OnlineDeployment]],
+) -> None:
+    """Remove the named deployments, and the endpoint with them when nothing else is in it."""
     id = wanted.resource.id
-    live = next((one for one in view.endpoints if one.id == id), None)
     names = " and ".join(one.origin.name for one in wanted.deployments)
     if not _removable(draft, id, live, names) or live is None:
         return
-    slots = {
-        slot.lower()
-        for one in wanted.deployments
-        for slot in (one.resource.id.name, other_slot(one.resource.id.name))
-        if slot == one.resource.id.name or one.rollout is not None
-    }
-    parts = view.deployments.get(id, ())
-    doomed = [one for one in parts if one.id.name.lower() in slots and draft.owns(one)]
+    doomed = [one for one in parts if any(belongs(one, wish) for wish in wanted.deployments)]
+    foreign = [one for one in doomed if not _removable(draft, one.id, one, names)]
+    if foreign:
+        return
     reason = "named to destroy"
-    if len(doomed) == len(parts):
+    rest = [one for one in parts if one not in doomed and one.state is not State.DELETING]
+    if not rest or live.state is State.DELETING:
         remove_endpoint(draft, live, parts, Because.DESTROYED, reason)
         return
     remove_deployments(draft, live, doomed, Because.DESTROYED, reason)
-    others = sorted(one.id.name for one in parts if one not in doomed)
-    draft.unchanged.append(Unchanged(id, f"still serves {', '.join(others)}"))
+    others = ", ".join(sorted(one.id.name for one in rest))
+    draft.unchanged.append(Unchanged(id, f"still serves {others}"))
 
 
 def _prune(draft: Draft, desired: Desired, observed: Observed) -> None:
     """Remove what this stack owns and no manifest names any more."""
     kept = {wish.resource.id for wish in desired.serverless}
     managed = {wanted.resource.id: wanted for wanted in desired.endpoints}
-    reason = "no manifest names it any more"
+    planned: dict[ResourceId, list[str]] = {}
+    for step in draft.steps:
+        planned.setdefault(step.target, []).append(step.id)
     for view in observed.values():
-        orphans = [one for one in view.serverless if draft.owns(one) and one.id not in kept]
-        if orphans:
-            remove_serverless(draft, orphans, view, Because.PRUNED, reason)
+        unnamed = [one for one in view.serverless if draft.owns(one) and one.id not in kept]
+        if unnamed:
+            remove_serverless(draft, unnamed, view, Because.PRUNED, UNNAMED)
         for live in view.endpoints:
-            if draft.owns(live):
-                _prune_endpoint(draft, view, live, managed.get(live.id))
+            if not draft.owns(live):
+                continue
+            parts = view.deployments.get(live.id, ())
+            wanted = managed.get(live.id)
+            if wanted is None:
+                remove_endpoint(draft, live, parts, Because.PRUNED, UNNAMED)
+            else:
+                left = [one for one in orphans(draft, wanted, parts) if one.id not in planned]
+                _prune_deployments(draft, left, planned.get(live.id, []))
 
 
-def _prune_endpoint(
-    draft: Draft, view: WorkspaceSeen, live: Live[OnlineEndpoint], wanted: WantedEndpoint | None
+def _prune_deployments(
+    draft: Draft, left: Sequence[Live[OnlineDeployment]], after_traffic: Sequence[str]
 ) -> None:
-    parts = view.deployments.get(live.id, ())
-    reason = "no manifest names it any more"
-    if wanted is None:
-        if all(draft.owns(one) for one in parts):
-            remove_endpoint(draft, live, parts, Because.PRUNED, reason)
-        return
-    named = {
-        slot.lower()
-        for one in wanted.deployments
-        for slot in (one.resource.id.name, other_slot(one.resource.id.name))
-    }
-    planned = {step.target for step in draft.steps}
-    after_traffic = [step.id for step in draft.steps if step.target == live.id]
-    for one in parts:
-        if draft.owns(one) and one.id.name.lower() not in named and one.id not in planned:
-            draft.delete(one.id, Because.PRUNED, reason, needs=after_traffic)
+    for one in left:
+        if one.state is State.DELETING:
+            wait_gone(draft, one)
+        else:
+            draft.delete(one.id, Because.PRUNED, UNNAMED, needs=after_traffic)

@@ -7,13 +7,17 @@ that became `versions/N`, tags that others added, settings that the manifest doe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from provisioner.plan.steps import Change, Effect
 from provisioner.resources import (
     TAG_EXPIRES,
+    TAG_ON_EXPIRY,
+    TAG_STACK,
     TAG_TERMS,
+    Identity,
     MarketplaceSubscription,
     ModelRef,
     OnlineDeployment,
@@ -51,9 +55,31 @@ def replaces(changes: tuple[Change, ...]) -> bool:
 
 
 def merged_tags(wanted: Mapping[str, str], live: Mapping[str, str]) -> dict[str, str]:
-    """The tags to write: others' tags stay, ours are set, what creation fixed is kept."""
-    kept = {name: value for name, value in live.items() if name in _KEPT_TAGS}
-    return {**live, **wanted, **kept}
+    """The tags to write: others' tags stay, ours are set, what creation fixed is kept.
+
+    Azure takes tag names without regard to case and refuses two that differ in nothing else, so
+    a live name keeps its spelling.
+    """
+    spelling = {name.lower(): name for name in live}
+    merged = {name: value for name, value in live.items() if not _stale(name, wanted)}
+    for name, value in wanted.items():
+        known = spelling.get(name.lower(), name)
+        if not (name in _KEPT_TAGS and known in live):
+            merged[known] = value
+    return merged
+
+
+def tag_of(tags: Mapping[str, str], name: str) -> str | None:
+    """A tag's value, whatever the case of its name."""
+    value = tags.get(name)
+    if value is not None or not tags:
+        return value
+    return next((value for key, value in tags.items() if key.lower() == name), None)
+
+
+def _stale(name: str, wanted: Mapping[str, str]) -> bool:
+    """A renewal that the manifest no longer asks for; any other tag may be somebody else's."""
+    return name.lower() == TAG_ON_EXPIRY and TAG_STACK in wanted and name not in wanted
 
 
 def changed_fields(changes: tuple[Change, ...]) -> frozenset[str]:
@@ -66,7 +92,8 @@ def _serverless(wanted: ServerlessEndpoint, live: ServerlessEndpoint) -> Iterato
     if wanted.auth_mode.lower() != live.auth_mode.lower():
         yield Change("auth_mode", live.auth_mode, wanted.auth_mode, Effect.REPLACES)
     # A service that does not report content safety leaves nothing to compare.
-    if live.content_safety is not None and wanted.content_safety != live.content_safety:
+    known = None not in (wanted.content_safety, live.content_safety)
+    if known and wanted.content_safety != live.content_safety:
         yield Change("content_safety", _text(live.content_safety), _text(wanted.content_safety))
     yield from _tags(wanted.tags, live.tags)
 
@@ -80,6 +107,9 @@ def _endpoint(wanted: OnlineEndpoint, live: OnlineEndpoint) -> Iterator[Change]:
         )
     if wanted.description is not None and wanted.description != (live.description or ""):
         yield Change("description", live.description, wanted.description)
+    if wanted.identity is not None and not _granted(wanted.identity, live.identity):
+        old = live.identity.type if live.identity is not None else None
+        yield Change("identity", old, wanted.identity.type)
     yield from _tags(wanted.tags, live.tags)
 
 
@@ -100,11 +130,24 @@ def _model(wanted: ModelRef, live: ModelRef) -> Iterator[Change]:
         yield Change("model", live.short, wanted.short, Effect.REPLACES)
 
 
+def _granted(wanted: Identity, live: Identity | None) -> bool:
+    """Whether the live identity is at least the wanted one; Azure lists types in one text."""
+    if live is None:
+        return False
+    types = {part.strip().lower() for part in live.type.split(",")}
+    have = {id.lower() for id in live.user_assigned}
+    return wanted.type.lower() in types and all(id.lower() in have for id in wanted.user_assigned)
+
+
 def _tags(wanted: Mapping[str, str], live: Mapping[str, str]) -> Iterator[Change]:
+    have = {name.lower(): value for name, value in live.items()}
     for name, value in wanted.items():
-        have = live.get(name)
-        if have != value and not (name in _KEPT_TAGS and have is not None):
-            yield Change(f"tags.{name}", have, value)
+        found = have.get(name.lower())
+        if found != value and not (name in _KEPT_TAGS and found is not None):
+            yield Change(f"tags.{name}", found, value)
+    for name, value in live.items():
+        if _stale(name, wanted):
+            yield Change(f"tags.{name}", value, None)
 
 
 def _environment(
@@ -131,8 +174,15 @@ def _settings(name: str, wanted: object | None, live: object | None) -> Iterator
     for part in fields(wanted):  # type: ignore[arg-type]  # frozen dataclasses by construction
         value = getattr(wanted, part.name)
         have = getattr(live, part.name, None)
-        if value is not None and value != have:
+        if value is not None and not _same(value, have):
             yield Change(f"{name}.{part.name}", _text(have), _text(value))
+
+
+def _same(wanted: object, live: object) -> bool:
+    """Equal, or as good as: durations go over the wire as text; what is off may be absent."""
+    if isinstance(wanted, float) and isinstance(live, float | int):
+        return math.isclose(wanted, live, abs_tol=1e-6)
+    return wanted == live or (wanted is False and live is None)
 
 
 def _text(value: object) -> str | None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic
 
 from provisioner.desired import Lifetime
 from provisioner.errors import Position, Problem, Severity, Who, define
-from provisioner.plan.diff import changed_fields, diff, merged_tags, replaces
+from provisioner.plan.diff import changed_fields, diff, merged_tags, replaces, tag_of
 from provisioner.plan.steps import (
     Await,
     Because,
     Change,
     Create,
     Delete,
+    Effect,
     Expiry,
     Replace,
     Step,
@@ -70,6 +71,11 @@ class Options:
     prune_subscriptions: bool = False
 
 
+def owner_of(live: Live[R]) -> str | None:
+    """The stack that a live resource belongs to; None: it is not ours at all."""
+    return tag_of(tags_of(live.resource), TAG_STACK)
+
+
 @dataclass(slots=True)
 class Draft:
     """A plan in the making."""
@@ -88,7 +94,7 @@ class Draft:
         return step.id
 
     def owns(self, live: Live[R]) -> bool:
-        return tags_of(live.resource).get(TAG_STACK) == self.stack
+        return owner_of(live) == self.stack
 
     def delete(
         self, id: ResourceId, because: Because, reason: str, needs: Iterable[str] = ()
@@ -103,7 +109,8 @@ class Draft:
 class Item(Generic[R]):
     """One wish and what is live under its name.
 
-    `created` gives the resource as it is to be created, with what only creation can set.
+    `created` gives the resource as it is to be created, with what only creation can set. `limit`
+    is how long Azure itself lets it live.
     """
 
     wanted: R
@@ -113,34 +120,55 @@ class Item(Generic[R]):
     needs: tuple[str, ...] = ()
     lifetime: Lifetime | None = None
     created: Callable[[R], R] | None = None
+    limit: timedelta | None = None
 
     def for_creation(self) -> R:
         return self.created(self.wanted) if self.created is not None else self.wanted
 
 
 def claim(draft: Draft, item: Item[R]) -> bool:
-    """Whether the plan may touch what is live; a refusal is noted when not."""
+    """Whether the plan may touch what is live; a refusal is noted when not.
+
+    Adopting adds tags and changes in place; what it would have to replace stays untouched.
+    """
     live = item.live
     if live is None or isinstance(live.resource, MarketplaceSubscription):
         return True
-    owner = tags_of(live.resource).get(TAG_STACK)
-    if owner == draft.stack or (owner is None and draft.options.adopt):
+    owner = owner_of(live)
+    if owner == draft.stack:
         return True
     what = describe(live.id)
-    if owner is None:
-        problem = Problem(
-            NOT_OURS,
-            f"the {what} exists and was not made by this tool",
-            "choose another endpointName, or take it over with --adopt, which adds our tags",
-        )
-    else:
+    if owner is not None:
         problem = Problem(
             OTHER_STACK,
             f'the {what} belongs to stack "{owner}", not to "{draft.stack}"',
             f"choose another endpointName, or work on that stack with --stack {owner}",
         )
+    elif not draft.options.adopt:
+        problem = Problem(
+            NOT_OURS,
+            f"the {what} exists and was not made by this tool",
+            "choose another endpointName, or take it over with --adopt, which adds our tags",
+        )
+    elif obstacle := _obstacle(item, live):
+        problem = Problem(
+            NOT_OURS,
+            f"the {what} was not made by this tool, and adopting it would replace it: {obstacle}",
+            "choose another endpointName, let the manifest describe what is live, or delete it "
+            "yourself",
+        )
+    else:
+        return True
     draft.refusals.append(replace(problem, position=item.position, resource=live.id.arm_id))
     return False
+
+
+def _obstacle(item: Item[R], live: Live[R]) -> str | None:
+    """Why a foreign resource cannot be adopted in place, or None when it can."""
+    if live.state.broken or live.state is State.DELETING:
+        return f"it is {live.state}"
+    forced = _forced(diff(item.wanted, live.resource))
+    return f"{forced} cannot change in place" if forced else None
 
 
 def converge(draft: Draft, item: Item[R]) -> str | None:
@@ -153,7 +181,6 @@ def converge(draft: Draft, item: Item[R]) -> str | None:
     item = _dated(draft, item)
     if live is None:
         return _create(draft, item, "does not exist")
-    _remember_expiry(draft, item, live)
     if live.state is State.DELETING:
         gone = _await(draft, item, live, Until.ABSENT)
         return _create(draft, replace(item, needs=(*item.needs, gone)), "is being deleted")
@@ -162,11 +189,13 @@ def converge(draft: Draft, item: Item[R]) -> str | None:
         return _replace(draft, item, changes, recovers=True)
     if live.state.in_progress:
         if not changes:
+            _remember_expiry(draft, item, live)
             return _await(draft, item, live, Until.READY)
         settled = _await(draft, item, live, Until.SETTLED)
         item = replace(item, needs=(*item.needs, settled))
     if replaces(changes):
         return _replace(draft, item, changes, recovers=False)
+    _remember_expiry(draft, item, live)
     if changes:
         return _update(draft, item, live, changes)
     draft.unchanged.append(Unchanged(live.id, "matches its manifest", item.names))
@@ -174,6 +203,7 @@ def converge(draft: Draft, item: Item[R]) -> str | None:
 
 
 def _create(draft: Draft, item: Item[R], why: str) -> str:
+    _announce_expiry(draft, item)
     return draft.add(
         Create(
             id=f"create:{item.wanted.id.key}",
@@ -188,11 +218,11 @@ def _create(draft: Draft, item: Item[R], why: str) -> str:
 
 def _replace(draft: Draft, item: Item[R], changes: tuple[Change, ...], *, recovers: bool) -> str:
     state = item.live.state if item.live is not None else State.UNKNOWN
-    forced = ", ".join(change.field for change in changes if change.effect == "forces replacement")
+    _announce_expiry(draft, item)
     return draft.add(
         Replace(
             id=f"replace:{item.wanted.id.key}",
-            reason=f"is {state}" if recovers else f"{forced} cannot change in place",
+            reason=f"is {state}" if recovers else f"{_forced(changes)} cannot change in place",
             needs=item.needs,
             position=item.position,
             names=item.names,
@@ -200,6 +230,14 @@ def _replace(draft: Draft, item: Item[R], changes: tuple[Change, ...], *, recove
             changes=changes,
             recovers=recovers,
         )
+    )
+
+
+def _forced(changes: tuple[Change, ...]) -> str:
+    """The fields that force a replacement, as a manifest spells them."""
+    return ", ".join(
+        "".join(part.title() if number else part for number, part in enumerate(field.split("_")))
+        for field in (change.field for change in changes if change.effect is Effect.REPLACES)
     )
 
 
@@ -226,7 +264,6 @@ def _await(draft: Draft, item: Item[R], live: Live[R], until: Until) -> str:
         Await(
             id=f"await:{live.id.key}",
             reason=f"is {live.state}",
-            needs=item.needs,
             position=item.position,
             names=item.names,
             resource_id=live.id,
@@ -237,13 +274,31 @@ def _await(draft: Draft, item: Item[R], live: Live[R], until: Until) -> str:
     )
 
 
+def _deadline(draft: Draft, item: Item[R]) -> Expiry | None:
+    """When a resource that is created now ends: its lifetime, or Azure's own limit before that."""
+    asked = item.lifetime.instant(draft.now) if item.lifetime is not None else None
+    counted = item.lifetime is None or item.lifetime.expires_at is None
+    if item.limit is not None:
+        last = draft.now + item.limit
+        if asked is None or asked >= last:
+            return Expiry(item.wanted.id, last, by_azure=True, counted=True)
+    return Expiry(item.wanted.id, asked, counted=counted) if asked is not None else None
+
+
 def _dated(draft: Draft, item: Item[R]) -> Item[R]:
     """The item with its deadline as a tag, counted from now; a live one's own deadline wins."""
-    instant = item.lifetime.instant(draft.now) if item.lifetime is not None else None
-    if instant is None or isinstance(item.wanted, MarketplaceSubscription):
+    expiry = _deadline(draft, item)
+    if expiry is None or isinstance(item.wanted, MarketplaceSubscription):
         return item
-    tags = {**item.wanted.tags, TAG_EXPIRES: instant_text(instant)}
+    tags = {**item.wanted.tags, TAG_EXPIRES: instant_text(expiry.instant)}
     return replace(item, wanted=replace(item.wanted, tags=tags))
+
+
+def _announce_expiry(draft: Draft, item: Item[R]) -> None:
+    """Record the deadline that a creation, or a first deadline, fixes."""
+    expiry = _deadline(draft, item)
+    if expiry is not None:
+        draft.expiries.append(expiry)
 
 
 def _with_merged_tags(wanted: R, live: Resource) -> R:
@@ -253,20 +308,28 @@ def _with_merged_tags(wanted: R, live: Resource) -> R:
 
 
 def _remember_expiry(draft: Draft, item: Item[R], live: Live[R]) -> None:
-    have = parse_instant(tags_of(live.resource).get(TAG_EXPIRES))
+    """Record the deadline of what stays, and say so when the manifest asks for another one."""
+    have = parse_instant(tag_of(tags_of(live.resource), TAG_EXPIRES))
     if have is None:
+        _announce_expiry(draft, item)
         return
-    draft.expiries.append(Expiry(live.id, have))
-    asked = item.lifetime.expires_at if item.lifetime is not None else None
-    if asked is not None and abs((asked - have).total_seconds()) >= 1:
-        draft.notices.append(
-            Problem(
-                DEADLINE_KEPT,
-                f"the {describe(live.id)} keeps its deadline {instant_text(have)}; "
-                f"the manifest asks for {instant_text(asked)}",
-                "destroy and apply again to give it a new deadline",
-                severity=Severity.WARNING,
-                position=item.position,
-                resource=live.id.arm_id,
-            )
+    fixed = item.lifetime.expires_at if item.lifetime is not None else None
+    span = item.lifetime.ttl if item.lifetime is not None else None
+    by_azure = item.limit is not None and fixed is None and (span is None or span >= item.limit)
+    draft.expiries.append(Expiry(live.id, have, by_azure=by_azure))
+    if fixed is not None and abs((fixed - have).total_seconds()) >= 1:
+        wish = f"the manifest asks for {instant_text(fixed)}"
+    elif item.lifetime is None:
+        wish = "the manifest names none any more"
+    else:
+        return
+    draft.notices.append(
+        Problem(
+            DEADLINE_KEPT,
+            f"the {describe(live.id)} keeps its deadline {instant_text(have)}; {wish}",
+            "destroy and apply again to give it a new deadline",
+            severity=Severity.WARNING,
+            position=item.position,
+            resource=live.id.arm_id,
         )
+    )

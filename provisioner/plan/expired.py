@@ -52,7 +52,13 @@ def remove(
         for online in view.endpoints:
             if online.id == removal.id:
                 _online(draft, removal, online, view.deployments.get(online.id, ()))
-    return Plan(stack=stack, now=now, steps=ordered(draft.steps), expiries=tuple(draft.expiries))
+    return Plan(
+        stack=stack,
+        now=now,
+        steps=ordered(draft.steps),
+        expiries=tuple(draft.expiries),
+        notices=tuple(draft.notices),
+    )
 
 
 def _serverless(
@@ -73,9 +79,9 @@ def _online(
 ) -> None:
     deployments = list(parts)
     begin = len(draft.steps)
-    remove_endpoint(draft, live, deployments, Because.EXPIRED, removal.reason)
+    whole = remove_endpoint(draft, live, deployments, Because.EXPIRED, removal.reason)
     gone = _condemn(draft, begin, removal)
-    if removal.renew_for is None:
+    if removal.renew_for is None or not whole:
         return
     fresh = _renewed(live.resource, draft, removal.renew_for)
     root = _create(draft, replace(fresh, traffic={}), gone)
@@ -123,7 +129,7 @@ def _create(draft: Draft, resource: Resource, needs: tuple[str, ...]) -> str:
 def _renewed(resource: Endpoint, draft: Draft, span: timedelta) -> Endpoint:
     """The same endpoint with a deadline of its own, counted from now."""
     instant = draft.now + span
-    draft.expiries.append(Expiry(resource.id, instant))
+    draft.expiries.append(Expiry(resource.id, instant, counted=True))
     tags = {**resource.tags, TAG_EXPIRES: instant_text(instant)}
     if isinstance(resource, OnlineEndpoint) and resource.shared_quota:
         return replace(resource, tags=tags, properties=shared_bag(draft.now))

@@ -21,12 +21,25 @@ PRUNES_MUCH = define(
     Who.OPERATOR,
 )
 
-PRUNE_SHARE = 1 / 3
+PRUNE_SHARE = 3
+"""One in so many of a stack's endpoints may be pruned without a further yes."""
 
 
 def destructive(plan: Plan) -> tuple[Step, ...]:
-    """The steps that take away something that works today."""
-    return tuple(step for step in plan.steps if _destroys(step))
+    """The steps that take away something that works today.
+
+    An endpoint that failed, but with deployments in it, counts: those may well serve.
+    """
+    cleared = {
+        step.target.endpoint
+        for step in plan.steps
+        if isinstance(step, Delete) and step.because is Because.SUPERSEDED
+    }
+    return tuple(
+        step
+        for step in plan.steps
+        if _destroys(step) or (isinstance(step, Replace) and step.target in cleared)
+    )
 
 
 def guard(plan: Plan) -> tuple[Problem, ...]:
@@ -48,7 +61,7 @@ def guard(plan: Plan) -> tuple[Problem, ...]:
         and step.because is Because.PRUNED
         and step.target.kind in (Kind.SERVERLESS_ENDPOINT, Kind.ONLINE_ENDPOINT)
     ]
-    if plan.owned and len(pruned) > plan.owned * PRUNE_SHARE:
+    if plan.owned and len(pruned) * PRUNE_SHARE > plan.owned:
         names = ", ".join(describe(step.target) for step in pruned[:5])
         found.append(
             Problem(

@@ -1,4 +1,4 @@
-"""Planning for online endpoints, their deployments and their traffic. Pure.
+"""Planning for online endpoints: creation, traffic, removal. Pure.
 
 The order is fixed by the service: endpoint, deployments, traffic; and back: traffic to 0,
 deployments, endpoint (design, "How each kind behaves").
@@ -6,68 +6,43 @@ deployments, endpoint (design, "How each kind behaves").
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
 
-from provisioner.desired import SHARED_QUOTA_LIFETIME, WantedDeployment, WantedEndpoint
-from provisioner.errors import Problem
-from provisioner.plan.diff import diff, replaces
-from provisioner.plan.draft import NOT_OURS, Draft, Item, claim, converge
-from provisioner.plan.steps import (
-    Await,
-    Because,
-    Expiry,
-    Rollout,
-    SetTraffic,
-    Until,
+from provisioner.desired import SHARED_QUOTA_LIFETIME, WantedEndpoint
+from provisioner.errors import Problem, Severity
+from provisioner.plan.draft import NOT_OURS, Draft, Item, claim, converge, owner_of
+from provisioner.plan.rollout import plan_deployment
+from provisioner.plan.scene import (
+    Scene,
+    belongs,
+    carried,
+    nonzero,
+    other_slot,
+    scaled,
+    will_replace,
 )
+from provisioner.plan.steps import Await, Because, SetTraffic, Unchanged, Until
 from provisioner.resources import (
     SHARED_CAPACITY,
-    TAG_NAME,
     TARGET_DELETION,
-    Kind,
     Live,
     OnlineDeployment,
     OnlineEndpoint,
-    R,
-    ResourceId,
     State,
     describe,
-    tags_of,
 )
 
-_NAME_LIMIT = 32
-"""Longest name of an online deployment (AZURE.md §4)."""
-
-Traffic = Mapping[str, int]
-
-
-def other_slot(name: str) -> str:
-    """The second name of a deployment that rolls out blue/green: `x` and `x-2` take turns."""
-    return f"{name[: _NAME_LIMIT - 2]}-2"
-
-
-@dataclass(slots=True)
-class _Scene:
-    """One endpoint while it is planned. `traffic` is what it will be after the steps so far."""
-
-    wanted: WantedEndpoint
-    live: Live[OnlineEndpoint] | None
-    deployments: Mapping[str, Live[OnlineDeployment]]
-    fresh: bool
-    root: tuple[str, ...]
-    traffic: dict[str, int]
-    final: dict[str, int] = field(default_factory=dict)
-    ready: list[str] = field(default_factory=list)
-    superseded: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    writes: list[str] = field(default_factory=list)
-    """Steps that write the endpoint's traffic: they go one after the other."""
-
-    @property
-    def id(self) -> ResourceId:
-        return self.wanted.resource.id
+__all__ = [
+    "other_slot",
+    "plan_endpoint",
+    "remove_deployments",
+    "remove_endpoint",
+    "scaled",
+    "shared_bag",
+]
 
 
 def plan_endpoint(
@@ -77,41 +52,35 @@ def plan_endpoint(
     deployments: Sequence[Live[OnlineDeployment]],
 ) -> None:
     """Plan one online endpoint with all its wanted deployments."""
-    resource = _shared(wanted, draft)
     item = Item(
-        wanted=resource,
+        wanted=_shared(wanted),
         live=live,
         position=wanted.position,
         names=tuple(one.origin.name for one in wanted.deployments),
         lifetime=wanted.lifetime,
-        created=_without_traffic,
+        created=lambda resource: _created(resource, draft.now),
+        limit=SHARED_QUOTA_LIFETIME if wanted.shared_quota else None,
     )
     if not claim(draft, item):
         return
-    if live is not None and _will_replace(resource, live):
+    if live is not None and live.state is not State.DELETING and will_replace(item.wanted, live):
         item = replace(item, needs=_cleared(draft, wanted, live, deployments))
     step = converge(draft, item)
     fresh = live is None or (step is not None and step.startswith(("create:", "replace:")))
-    if wanted.shared_quota and fresh:
-        draft.expiries.append(Expiry(resource.id, draft.now + SHARED_QUOTA_LIFETIME, by_azure=True))
-    scene = _Scene(
+    known = {} if fresh else {one.id.name.lower(): one for one in deployments}
+    scene = Scene(
         wanted=wanted,
-        live=live,
-        deployments={} if fresh else {one.id.name.lower(): one for one in deployments},
+        deployments=known,
         fresh=fresh,
         root=(step,) if step is not None else (),
-        traffic={} if fresh or live is None else _nonzero(live.resource.traffic),
+        traffic={} if fresh or live is None else carried(live, known),
     )
     for one in wanted.deployments:
-        _deployment(draft, scene, one)
+        plan_deployment(draft, scene, one)
     _traffic(draft, scene)
-    for name, needs in scene.superseded:
-        draft.delete(
-            _deployment_id(scene.id, name),
-            Because.SUPERSEDED,
-            "its successor has taken over",
-            needs=needs,
-        )
+    for old, needs in scene.superseded:
+        reason = "its successor has taken over"
+        draft.delete(old.id, Because.SUPERSEDED, reason, needs=(*needs, *scene.writes))
 
 
 def _cleared(
@@ -133,19 +102,22 @@ def _cleared(
                     resource=one.id.arm_id,
                 )
             )
+    ours = [one for one in deployments if draft.owns(one)]
     reason = "its endpoint is replaced"
-    return tuple(remove_deployments(draft, live, deployments, Because.SUPERSEDED, reason))
+    return tuple(remove_deployments(draft, live, ours, Because.SUPERSEDED, reason))
 
 
-def _without_traffic(resource: OnlineEndpoint) -> OnlineEndpoint:
-    """A new endpoint has no deployment yet that could take traffic."""
-    return replace(resource, traffic={})
+def _created(resource: OnlineEndpoint, now: datetime) -> OnlineEndpoint:
+    """As it is to be created: no deployment yet that could take traffic, and Azure's deadline."""
+    bag = shared_bag(now) if resource.shared_quota else {}
+    return replace(resource, traffic={}, properties={**resource.properties, **bag})
 
 
-def _shared(wanted: WantedEndpoint, draft: Draft) -> OnlineEndpoint:
+def _shared(wanted: WantedEndpoint) -> OnlineEndpoint:
+    """The endpoint as it compares: on shared quota or not. The instant belongs to its creation."""
     if not wanted.shared_quota:
         return wanted.resource
-    bag = {**wanted.resource.properties, **shared_bag(draft.now)}
+    bag = {**wanted.resource.properties, SHARED_CAPACITY: "true"}
     return replace(wanted.resource, properties=bag)
 
 
@@ -155,215 +127,45 @@ def shared_bag(now: datetime) -> dict[str, str]:
     return {SHARED_CAPACITY: "true", TARGET_DELETION: format_datetime(deadline, usegmt=True)}
 
 
-def _deployment(draft: Draft, scene: _Scene, one: WantedDeployment) -> None:
-    if one.rollout is not None and _roll(draft, scene, one):
-        return
-    name = one.resource.id.name
-    live = scene.deployments.get(name.lower())
-    item = _item(scene, one, one.resource, live)
-    if not claim(draft, item):
-        return
-    if live is not None and _will_replace(one.resource, live):
-        item = replace(item, needs=(*item.needs, *_drain(draft, scene, live)))
-    step = converge(draft, item)
-    _stand(scene, name, one.traffic, step)
+def _traffic(draft: Draft, scene: Scene) -> None:
+    """The wanted shares, after everything that they need.
 
-
-def _stand(scene: _Scene, name: str, share: int, step: str | None) -> None:
-    scene.final[name] = share
-    if step is not None:
-        scene.ready.append(step)
-
-
-def _item(
-    scene: _Scene,
-    one: WantedDeployment,
-    resource: OnlineDeployment,
-    live: Live[OnlineDeployment] | None,
-) -> Item[OnlineDeployment]:
-    return Item(
-        wanted=resource,
-        live=live,
-        position=one.origin.position,
-        names=(one.origin.name,),
-        needs=scene.root,
-    )
-
-
-def _will_replace(wanted: R, live: Live[R]) -> bool:
-    return live.state.broken or replaces(diff(wanted, live.resource))
-
-
-def _drain(draft: Draft, scene: _Scene, live: Live[OnlineDeployment]) -> tuple[str, ...]:
-    """A deployment that carries traffic cannot be deleted: take its share away first.
-
-    What the others carry is scaled up to 100, since the service accepts a sum of 100 or 0.
+    Where the manifests leave something over (a part of them was selected, or all ask for 0), the
+    deployments that no manifest here names keep it in their proportions.
     """
-    name = live.id.name
-    if not scene.traffic.get(name):
-        return ()
-    rest = {other: share for other, share in scene.traffic.items() if other != name}
-    return (
-        _set_traffic(
-            draft, scene, scaled(rest), f"{name} is about to be replaced", (), f"drain:{name}"
-        ),
-    )
-
-
-def _roll(draft: Draft, scene: _Scene, one: WantedDeployment) -> bool:
-    """Blue/green for one deployment; False where nothing has to move (first creation)."""
-    members = _members(draft, scene, one)
-    if not members:
-        return False
-    fits = [live for live in members if not _forced(one.resource, live)]
-    new = next((live for live in fits if not live.state.broken), fits[0] if fits else None)
-    if new is not None and len(members) == 1:
-        _settle_slot(draft, scene, one, new)
-        return True
-    old = next(live for live in members if live is not new)
-    if new is None:
-        slots = (one.resource.id.name, other_slot(one.resource.id.name))
-        name = next(slot for slot in slots if slot.lower() != old.id.name.lower())
-        new = next((live for live in members if live.id.name.lower() == name.lower()), None)
-    else:
-        name = new.id.name
-    _hand_over(draft, scene, one, (old, new, name))
-    return True
-
-
-def _members(draft: Draft, scene: _Scene, one: WantedDeployment) -> list[Live[OnlineDeployment]]:
-    """Our live deployments in either slot, the one that carries most traffic first."""
-    name = one.resource.id.name
-    slots = (name.lower(), other_slot(name).lower())
-    found = [
-        scene.deployments[slot]
-        for slot in slots
-        if slot in scene.deployments
-        and draft.owns(scene.deployments[slot])
-        and tags_of(scene.deployments[slot].resource).get(TAG_NAME, name) == name
-    ]
-    return sorted(found, key=lambda live: -scene.traffic.get(live.id.name, 0))
-
-
-def _forced(wanted: OnlineDeployment, live: Live[OnlineDeployment]) -> bool:
-    return replaces(diff(_in_slot(wanted, live.id.name), live.resource))
-
-
-def _in_slot(wanted: OnlineDeployment, name: str) -> OnlineDeployment:
-    return replace(wanted, id=_deployment_id(wanted.id.endpoint, name))
-
-
-def _settle_slot(
-    draft: Draft, scene: _Scene, one: WantedDeployment, live: Live[OnlineDeployment]
-) -> None:
-    """The right definition is live in one slot: change it in place where it stands."""
-    item = _item(scene, one, _in_slot(one.resource, live.id.name), live)
-    if live.state.broken:
-        item = replace(item, needs=(*item.needs, *_drain(draft, scene, live)))
-    step = converge(draft, item)
-    _stand(scene, live.id.name, one.traffic, step)
-
-
-def _hand_over(
-    draft: Draft,
-    scene: _Scene,
-    one: WantedDeployment,
-    slots: tuple[Live[OnlineDeployment], Live[OnlineDeployment] | None, str],
-) -> None:
-    """Bring `name` up beside `old`, move the traffic over, remove `old`."""
-    old, new, name = slots
-    if one.rollout is None:
-        raise TypeError("a hand-over without a rollout")
-    item = _item(scene, one, _in_slot(one.resource, name), new)
-    step = converge(draft, item)
-    needs = (*scene.root, *((step,) if step is not None else ()))
-    others = {
-        other: share for other, share in scene.traffic.items() if other not in (old.id.name, name)
-    }
-    weight = 100 - sum(others.values()) if scene.traffic else one.traffic
-    move = f"rollout:{scene.id.key}/{name.lower()}"
-    draft.add(
-        Rollout(
-            id=move,
-            reason=f"{old.id.name} runs another definition",
-            needs=(*needs, *scene.writes),
-            position=one.origin.position,
-            names=(one.origin.name,),
-            endpoint=scene.id,
-            old=old.id.name,
-            new=name,
-            shares=one.rollout.steps,
-            weight=weight,
-            others=others,
-            bake=one.rollout.bake,
-            probe=one.rollout.probe,
-        )
-    )
-    scene.traffic = {**others, name: weight}
-    scene.final[name] = one.traffic
-    scene.ready.append(move)
-    scene.writes.append(move)
-    scene.superseded.append((old.id.name, (move,)))
-
-
-def _traffic(draft: Draft, scene: _Scene) -> None:
-    final = _nonzero(scene.final)
+    final = nonzero(scene.final)
+    left = 100 - sum(final.values())
+    if left:
+        gone = {live.id.name for live, _ in scene.superseded} | _doomed(draft, scene)
+        bystanders = {
+            name: share
+            for name, share in scene.traffic.items()
+            if name not in scene.final and name not in gone
+        }
+        final = {**final, **scaled(bystanders, left)}
+        final = scaled(final)
     if final == scene.traffic:
         return
-    _set_traffic(
-        draft,
-        scene,
-        final,
-        "differs from its manifest" if scene.live is not None and not scene.fresh else "is new",
-        (*scene.root, *scene.ready),
-        "traffic",
-    )
+    reason = "is new" if scene.fresh else "differs from its manifest"
+    scene.set_traffic(draft, final, reason, tuple(scene.ready), "traffic")
 
 
-def _set_traffic(
-    draft: Draft,
-    scene: _Scene,
-    after: Traffic,
-    reason: str,
-    needs: tuple[str, ...],
-    tag: str,
-) -> str:
-    step = SetTraffic(
-        id=f"{tag}:{scene.id.key}",
-        reason=reason,
-        needs=tuple(dict.fromkeys((*scene.root, *needs, *scene.writes))),
-        position=scene.wanted.position,
-        names=tuple(one.origin.name for one in scene.wanted.deployments),
-        endpoint=scene.id,
-        before=dict(scene.traffic),
-        after=dict(after),
-    )
-    scene.traffic = dict(after)
-    scene.writes.append(step.id)
-    return draft.add(step)
+def _doomed(draft: Draft, scene: Scene) -> set[str]:
+    """The names of the deployments that pruning removes."""
+    if not draft.options.prune:
+        return set()
+    return {live.id.name for live in orphans(draft, scene.wanted, scene.deployments.values())}
 
 
-def scaled(traffic: Traffic) -> dict[str, int]:
-    """The same proportions with a sum of exactly 100, or nothing at all."""
-    total = sum(traffic.values())
-    if total == 0:
-        return {}
-    if total == 100:
-        return dict(traffic)
-    exact = {name: share * 100 / total for name, share in traffic.items()}
-    whole = {name: int(share) for name, share in exact.items()}
-    missing = 100 - sum(whole.values())
-    for name in sorted(exact, key=lambda one: (whole[one] - exact[one], one))[:missing]:
-        whole[name] += 1
-    return _nonzero(whole)
-
-
-def _nonzero(traffic: Traffic) -> dict[str, int]:
-    return {name: share for name, share in traffic.items() if share}
-
-
-def _deployment_id(endpoint: ResourceId, name: str) -> ResourceId:
-    return ResourceId(endpoint.workspace, Kind.ONLINE_DEPLOYMENT, name, endpoint.name)
+def orphans(
+    draft: Draft, wanted: WantedEndpoint, deployments: Iterable[Live[OnlineDeployment]]
+) -> list[Live[OnlineDeployment]]:
+    """Our live deployments that no manifest of their endpoint names."""
+    return [
+        live
+        for live in deployments
+        if draft.owns(live) and not any(belongs(live, one) for one in wanted.deployments)
+    ]
 
 
 def remove_deployments(
@@ -373,25 +175,29 @@ def remove_deployments(
     because: Because,
     reason: str,
 ) -> list[str]:
-    """Plan the removal of some deployments of an endpoint that stays or goes; ids of the steps."""
+    """Plan the removal of some deployments of an endpoint that stays or goes; ids of the steps.
+
+    Whatever operation runs on the endpoint is waited for first.
+    """
     names = {one.id.name for one in doomed}
-    carried = _nonzero(live.resource.traffic)
+    traffic = carried(live, {one.id.name.lower(): one for one in doomed})
     needs: tuple[str, ...] = ()
-    if any(name in carried for name in names):
-        rest = scaled({name: share for name, share in carried.items() if name not in names})
+    if names & traffic.keys():
+        rest = scaled({name: share for name, share in traffic.items() if name not in names})
         needs = (
             draft.add(
                 SetTraffic(
                     id=f"drain:{live.id.key}",
                     reason="what is about to be deleted must carry no traffic",
+                    needs=(f"await:{live.id.key}",),
                     endpoint=live.id,
-                    before=carried,
+                    before=traffic,
                     after=rest,
                 )
             ),
         )
     return [
-        _wait_gone(draft, one)
+        wait_gone(draft, one)
         if one.state is State.DELETING
         else draft.delete(one.id, because, reason, needs=needs)
         for one in doomed
@@ -404,16 +210,38 @@ def remove_endpoint(
     deployments: Sequence[Live[OnlineDeployment]],
     because: Because,
     reason: str,
-) -> None:
-    """Plan the removal of an online endpoint with everything in it."""
+) -> bool:
+    """Plan the removal of an online endpoint with everything in it; whether all of it goes.
+
+    A deployment of somebody else in it is not ours to take down: then only ours go, and the
+    endpoint stays.
+    """
     if live.state is State.DELETING:
-        _wait_gone(draft, live)
-        return
-    needs = remove_deployments(draft, live, deployments, because, reason)
-    draft.delete(live.id, because, reason, needs=needs)
+        wait_gone(draft, live)
+        return True
+    owner = owner_of(live)
+    ours = [one for one in deployments if owner_of(one) == owner or one.state is State.DELETING]
+    needs = remove_deployments(draft, live, ours, because, reason)
+    others = sorted(one.id.name for one in deployments if one not in ours)
+    if not others:
+        draft.delete(live.id, because, reason, needs=needs)
+        return True
+    draft.unchanged.append(Unchanged(live.id, f"still serves {', '.join(others)}"))
+    draft.notices.append(
+        Problem(
+            NOT_OURS,
+            f"the {describe(live.id)} stays: its deployments {', '.join(others)} were not made by "
+            "this tool",
+            "remove them with the tool that made them, then repeat",
+            severity=Severity.WARNING,
+            resource=live.id.arm_id,
+        )
+    )
+    return False
 
 
-def _wait_gone(draft: Draft, live: Live[OnlineEndpoint] | Live[OnlineDeployment]) -> str:
+def wait_gone(draft: Draft, live: Live[OnlineEndpoint] | Live[OnlineDeployment]) -> str:
+    """Plan to wait for a deletion that somebody already started."""
     return draft.add(
         Await(
             id=f"await:{live.id.key}",

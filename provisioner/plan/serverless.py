@@ -36,15 +36,32 @@ SUSPENDED = define(
 )
 
 _ENDED = frozenset({"unsubscribed"})
+_PENDING = frozenset({"pendingfulfillmentstart"})
+_IDLE = frozenset({"suspending", "suspended"})
+
+
+ENDPOINT_SUSPENDED = define(
+    "plan.endpoint-suspended",
+    "a serverless endpoint is suspended",
+    "The endpoint exists as described but does not answer: its subscription to the offer, or the "
+    "Azure subscription, was suspended.",
+    Who.BILLING_ADMIN,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Need:
-    """All wishes for one model in one workspace: they share one subscription."""
+    """All wishes for one offer in one workspace: they share one subscription.
+
+    Models whose offers are not known to be the same one count as offers of their own.
+    """
 
     workspace: WorkspaceId
-    model: ModelRef
     wishes: tuple[WantedServerless, ...]
+
+    @property
+    def model(self) -> ModelRef:
+        return self.wishes[0].resource.model
 
     @property
     def plan(self) -> MarketplacePlan | None:
@@ -54,22 +71,45 @@ class _Need:
     def consent(self) -> Consent | None:
         return next((wish.consent for wish in self.wishes if wish.consent is not None), None)
 
+    def covers(self, live: Live[MarketplaceSubscription]) -> bool:
+        """Whether a subscription is one to this offer, whatever its name."""
+        plan = self.plan
+        return any(wish.resource.model.same_model(live.resource.model) for wish in self.wishes) or (
+            plan is not None and live.plan is not None and _key(plan) == _key(live.plan)
+        )
+
 
 def plan_serverless(
     draft: Draft, wishes: Sequence[WantedServerless], seen: Callable[[WorkspaceId], WorkspaceSeen]
 ) -> None:
-    """Plan every serverless wish: one subscription per workspace and model, then the endpoints."""
-    needs: dict[tuple[WorkspaceId, str], list[WantedServerless]] = {}
+    """Plan every serverless wish: one subscription per workspace and offer, then the endpoints."""
+    places: dict[WorkspaceId, list[WantedServerless]] = {}
     for wish in wishes:
-        workspace = wish.resource.id.workspace
-        needs.setdefault((workspace, wish.resource.model.id.lower()), []).append(wish)
-    for (workspace, _), group in needs.items():
+        places.setdefault(wish.resource.id.workspace, []).append(wish)
+    for workspace, group in places.items():
         view = seen(workspace)
-        model = group[0].resource.model
         live = {one.id: one for one in view.serverless}
-        subscribed = _subscription(draft, _Need(workspace, model, tuple(group)), view, live)
-        for wish in group:
-            _endpoint(draft, wish, live.get(wish.resource.id), subscribed)
+        taken = {one.id.name.lower() for one in view.subscriptions}
+        for need in _needs(workspace, group):
+            subscribed = _subscription(draft, need, view, taken)
+            for wish in need.wishes:
+                _endpoint(draft, wish, live.get(wish.resource.id), subscribed)
+
+
+def _needs(workspace: WorkspaceId, wishes: Sequence[WantedServerless]) -> list[_Need]:
+    """The wishes by offer: by model, and models with one known plan together."""
+    models: dict[str, list[WantedServerless]] = {}
+    for wish in wishes:
+        models.setdefault(wish.resource.model.id.lower(), []).append(wish)
+    offers: dict[object, list[WantedServerless]] = {}
+    for model, group in models.items():
+        plan = next((wish.plan for wish in group if wish.plan is not None), None)
+        offers.setdefault(_key(plan) if plan is not None else model, []).extend(group)
+    return [_Need(workspace, tuple(group)) for group in offers.values()]
+
+
+def _key(plan: MarketplacePlan) -> tuple[str, str, str]:
+    return plan.publisher.lower(), plan.offer.lower(), plan.plan.lower()
 
 
 def _endpoint(
@@ -96,71 +136,101 @@ def _endpoint(
         lifetime=wish.lifetime,
         created=created,
     )
-    if claim(draft, item):
-        converge(draft, item)
+    if not claim(draft, item):
+        return
+    converge(draft, item)
+    if live is not None and (live.condition or "").lower() in _IDLE:
+        draft.notices.append(
+            Problem(
+                ENDPOINT_SUSPENDED,
+                f"the {describe(live.id)} is {live.condition}; it does not answer",
+                "see the subscription's payment and the offer's state in the Azure portal under "
+                "Cost Management + Billing",
+                severity=Severity.WARNING,
+                position=item.position,
+                resource=live.id.arm_id,
+            )
+        )
 
 
-def _subscription(
-    draft: Draft,
-    need: _Need,
-    view: WorkspaceSeen,
-    endpoints: dict[ResourceId, Live[ServerlessEndpoint]],
-) -> str | None:
-    """The id of the step that subscribes or waits, None when nothing is needed."""
+def _subscription(draft: Draft, need: _Need, view: WorkspaceSeen, taken: set[str]) -> str | None:
+    """The id of the step that subscribes or waits, None when nothing is needed.
+
+    `taken` are the lower-cased names of subscriptions in the workspace; a new one is added.
+    """
     demands = next((one.subscribes for one in need.wishes if one.subscribes is not None), None)
     if demands is False:
         return None
     live = _existing(need, view.subscriptions)
     names = tuple(wish.origin.name for wish in need.wishes)
-    position = need.wishes[0].origin.position
-    if (
-        live is None
-        and demands is None
-        and all(one.resource.id in endpoints for one in need.wishes)
-    ):
-        # Not in the catalogue, and it runs: whatever it needed, it has.
-        return None
     if live is None:
-        return _subscribe(draft, need, _free_name(need, view), "is not subscribed to the offer")
+        if demands is None and _serves_already(need, view):
+            return None
+        name = _free_name(need, taken)
+        taken.add(name.name.lower())
+        return _subscribe(draft, need, name, "the workspace is not subscribed to the offer")
+    condition = (live.condition or "").lower()
     if live.state is State.DELETING:
         gone = _wait(draft, live, Until.ABSENT, names)
-        return _subscribe(draft, need, live.id, "is being deleted", needs=(gone,))
-    if live.state.broken or (live.condition or "").lower() in _ENDED:
-        condition = live.condition or live.state
-        return _subscribe(draft, need, live.id, f"is {condition}", recovers=True)
-    if live.state.in_progress:
+        return _subscribe(draft, need, live.id, "the subscription is being deleted", needs=(gone,))
+    if live.state.broken or condition in _ENDED:
+        state = live.condition if condition in _ENDED else live.state
+        return _subscribe(draft, need, live.id, f"the subscription is {state}", recovers=True)
+    if live.state.in_progress or condition in _PENDING:
         return _wait(draft, live, Until.READY, names)
-    if (live.condition or "").lower() == "suspended":
-        draft.notices.append(
-            Problem(
-                SUSPENDED,
-                f"the {describe(live.id)} is Suspended; its endpoints do not answer",
-                "see the subscription's payment and the offer's state in the Azure portal under "
-                "Cost Management + Billing",
-                severity=Severity.WARNING,
-                position=position,
-                resource=live.id.arm_id,
-            )
-        )
+    if condition == "suspended":
+        draft.notices.append(_suspended(need, live))
     draft.unchanged.append(Unchanged(live.id, "already subscribed", names))
     return None
+
+
+def _serves_already(need: _Need, view: WorkspaceSeen) -> bool:
+    """Whether all endpoints of an offer that no catalogue knows run without a subscription.
+
+    Then they need none: whatever they needed, they have. A new one asks again: the service says
+    so when a model has no offer.
+    """
+    running = {
+        one.id: one.resource.model
+        for one in view.serverless
+        if one.state in (State.SUCCEEDED, State.UPDATING)
+    }
+    return all(
+        wish.resource.id in running and wish.resource.model.same_model(running[wish.resource.id])
+        for wish in need.wishes
+    )
+
+
+def _suspended(need: _Need, live: Live[MarketplaceSubscription]) -> Problem:
+    return Problem(
+        SUSPENDED,
+        f"the {describe(live.id)} is Suspended; its endpoints do not answer",
+        "see the subscription's payment and the offer's state in the Azure portal under "
+        "Cost Management + Billing",
+        severity=Severity.WARNING,
+        position=need.wishes[0].origin.position,
+        resource=live.id.arm_id,
+    )
 
 
 def _existing(
     need: _Need, subscriptions: Sequence[Live[MarketplaceSubscription]]
 ) -> Live[MarketplaceSubscription] | None:
-    """The workspace's subscription to this model or this offer, whatever its name.
+    """The workspace's subscription to this offer, whatever its name; the healthiest of several.
 
-    A healthy one is preferred: the service may keep remains of a failed one beside it.
+    The service may keep remains of a failed or ended one beside it.
     """
-    found = [
-        one
-        for one in subscriptions
-        if one.resource.model.same_model(need.model)
-        or (one.plan is not None and one.plan == need.plan)
-    ]
-    found.sort(key=lambda one: (one.state.broken, one.state.in_progress, one.id.key))
+    found = [one for one in subscriptions if need.covers(one)]
+    found.sort(key=lambda one: (_illness(one), one.id.key))
     return found[0] if found else None
+
+
+def _illness(live: Live[MarketplaceSubscription]) -> int:
+    if live.state is State.DELETING:
+        return 3
+    if live.state.broken or (live.condition or "").lower() in _ENDED:
+        return 2
+    return 1 if live.state.in_progress else 0
 
 
 def _subscribe(
@@ -175,7 +245,7 @@ def _subscribe(
     return draft.add(
         Subscribe(
             id=f"subscribe:{id.key}",
-            reason=f"the workspace {reason}" if not recovers else f"the subscription {reason}",
+            reason=reason,
             needs=needs,
             position=need.wishes[0].origin.position,
             names=tuple(wish.origin.name for wish in need.wishes),
@@ -193,7 +263,7 @@ def _wait(
     return draft.add(
         Await(
             id=f"await:{live.id.key}",
-            reason=f"is {live.state}",
+            reason=f"is {live.state if live.state.in_progress else live.condition}",
             names=names,
             resource_id=live.id,
             until=until,
@@ -203,14 +273,13 @@ def _wait(
     )
 
 
-def _free_name(need: _Need, view: WorkspaceSeen) -> ResourceId:
+def _free_name(need: _Need, taken: set[str]) -> ResourceId:
     """A name that derives from the model alone, so that every run arrives at the same one.
 
     Pattern of the service: AZURE.md §3. Another model may hold the plain name already; then a
     digest of the model's id tells them apart.
     """
-    plain = re.sub(r"[^a-zA-Z0-9_-]+", "-", need.model.name).strip("-")[:240] or "model"
-    taken = {one.id.name.lower() for one in view.subscriptions}
+    plain = re.sub(r"[^a-zA-Z0-9_-]+", "-", need.model.name).strip("-_")[:240] or "model"
     if plain.lower() in taken:
         plain = f"{plain}-{hashlib.sha256(need.model.id.lower().encode()).hexdigest()[:8]}"
     return ResourceId(need.workspace, Kind.MARKETPLACE_SUBSCRIPTION, plain)
@@ -238,19 +307,25 @@ def remove_serverless(
             )
         else:
             gone[live.id] = draft.delete(live.id, because, reason)
-    if not draft.options.prune_subscriptions:
-        return
+    if draft.options.prune_subscriptions:
+        _prune_subscriptions(draft, view, because, gone)
+
+
+def _prune_subscriptions(
+    draft: Draft, view: WorkspaceSeen, because: Because, gone: dict[ResourceId, str]
+) -> None:
+    """Remove the subscriptions whose last endpoint goes, unless a manifest still needs them."""
+    needed = {one.id for one in draft.unchanged} | {step.target for step in draft.steps}
     for subscription in view.subscriptions:
-        users = [
-            one
-            for one in view.serverless
-            if one.resource.model.same_model(subscription.resource.model)
-        ]
-        mine = [one for one in users if one.id in gone]
-        if mine and len(mine) == len(users):
+        model = subscription.resource.model
+        users = [one.id for one in view.serverless if one.resource.model.same_model(model)]
+        mine = [id for id in users if id in gone]
+        if not mine or len(mine) != len(users) or subscription.id in needed:
+            continue
+        if subscription.state is not State.DELETING:
             draft.delete(
                 subscription.id,
                 because,
                 "its last endpoint goes",
-                needs=[gone[one.id] for one in mine],
+                needs=[gone[id] for id in mine],
             )

@@ -1,0 +1,200 @@
+"""Planning one wanted deployment, which may live in either of two slots. Pure.
+
+Blue/green needs two names at a time: `x` and `x-2`. A deployment may therefore be live in either
+slot, or, after a run that was cut short, in both; every such state leads on to the wanted one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from provisioner.desired import WantedDeployment
+from provisioner.errors import Problem
+from provisioner.plan.draft import OTHER_STACK, Draft, Item, claim, converge, owner_of
+from provisioner.plan.scene import Scene, belongs, deployment_id, other_slot, will_replace
+from provisioner.plan.steps import Await, Rollout, Until
+from provisioner.resources import Live, OnlineDeployment, State, describe
+
+
+def plan_deployment(draft: Draft, scene: Scene, one: WantedDeployment) -> None:
+    """Plan what makes `one` live; its share of the final traffic is noted in the scene."""
+    home = scene.find(one.resource.id.name)
+    if home is not None and not (draft.owns(home) and belongs(home, one)):
+        _take(draft, scene, one, home)
+        return
+    members = _members(draft, scene, one)
+    alive = [live for live in members if live.state is not State.DELETING]
+    if not alive:
+        _settle(draft, scene, one, one.resource.id.name)
+        _see_off(draft, scene, members)
+        return
+    keep = _fitting(one, alive)
+    if one.rollout is None:
+        _recreate(draft, scene, one, (keep or alive[0], alive))
+    elif keep is not None and len(alive) == 1:
+        _settle(draft, scene, one, keep.id.name)
+    else:
+        _roll_out(draft, scene, one, (keep, alive))
+    _see_off(draft, scene, members)
+
+
+def _take(draft: Draft, scene: Scene, one: WantedDeployment, home: Live[OnlineDeployment]) -> None:
+    """The name is taken: adopt what is there, or be refused."""
+    item = _item(scene, one, home.id.name)
+    if owner_of(home) == draft.stack:
+        _occupied(draft, one, home)
+    elif claim(draft, item):
+        scene.stand(home.id.name, one.traffic, converge(draft, item))
+
+
+def _occupied(draft: Draft, one: WantedDeployment, live: Live[OnlineDeployment]) -> None:
+    draft.refusals.append(
+        Problem(
+            OTHER_STACK,
+            f"the {describe(live.id)} belongs to another manifest or to nobody of this stack, and "
+            f"{one.origin.name} needs its name",
+            "give one of the two manifests another metadata.name, or remove that deployment",
+            position=one.origin.position,
+            resource=live.id.arm_id,
+        )
+    )
+
+
+def _members(draft: Draft, scene: Scene, one: WantedDeployment) -> list[Live[OnlineDeployment]]:
+    """Our live deployments in either slot: the one that carries most comes first."""
+    name = one.resource.id.name
+    found = [scene.find(slot) for slot in (name, other_slot(name))]
+    ours = [live for live in found if live and draft.owns(live) and belongs(live, one)]
+    return sorted(ours, key=lambda live: -scene.share(live.id.name))
+
+
+def _fitting(
+    one: WantedDeployment, alive: list[Live[OnlineDeployment]]
+) -> Live[OnlineDeployment] | None:
+    """The one that needs no replacement for its definition; a healthy one if there is one."""
+    fits = [live for live in alive if not _forced(one.resource, live)]
+    return next((live for live in fits if not live.state.broken), fits[0] if fits else None)
+
+
+def _forced(wanted: OnlineDeployment, live: Live[OnlineDeployment]) -> bool:
+    return will_replace(_in_slot(wanted, live.id.name), replace(live, state=State.SUCCEEDED))
+
+
+def _in_slot(wanted: OnlineDeployment, name: str) -> OnlineDeployment:
+    return replace(wanted, id=deployment_id(wanted.id.endpoint, name))
+
+
+def _item(scene: Scene, one: WantedDeployment, slot: str) -> Item[OnlineDeployment]:
+    return Item(
+        wanted=_in_slot(one.resource, slot),
+        live=scene.find(slot),
+        position=one.origin.position,
+        names=(one.origin.name,),
+        needs=scene.root,
+    )
+
+
+def _bring_up(draft: Draft, scene: Scene, one: WantedDeployment, slot: str) -> str | None:
+    """Plan what makes `slot` the wanted deployment, drained first if it is to be replaced."""
+    item = _item(scene, one, slot)
+    live = item.live
+    if live is not None and live.state is not State.DELETING and will_replace(item.wanted, live):
+        drained = scene.drain(draft, live, "is about to be replaced")
+        item = replace(item, needs=(*item.needs, *drained))
+    return converge(draft, item)
+
+
+def _settle(draft: Draft, scene: Scene, one: WantedDeployment, slot: str) -> None:
+    scene.stand(slot, one.traffic, _bring_up(draft, scene, one, slot))
+
+
+def _recreate(
+    draft: Draft,
+    scene: Scene,
+    one: WantedDeployment,
+    slots: tuple[Live[OnlineDeployment], list[Live[OnlineDeployment]]],
+) -> None:
+    """Change or replace where it stands; what is left in the other slot goes."""
+    keep, alive = slots
+    step = _bring_up(draft, scene, one, keep.id.name)
+    scene.stand(keep.id.name, one.traffic, step)
+    for live in alive:
+        if live is not keep:
+            scene.superseded.append((live, (step,) if step is not None else ()))
+
+
+def _roll_out(
+    draft: Draft,
+    scene: Scene,
+    one: WantedDeployment,
+    slots: tuple[Live[OnlineDeployment] | None, list[Live[OnlineDeployment]]],
+) -> None:
+    """Bring the new one up beside the old, move the traffic over, remove the old."""
+    new, alive = slots
+    if new is not None:
+        old, slot = next(live for live in alive if live is not new), new.id.name
+    else:
+        old = next((live for live in alive if not live.state.broken), alive[0])
+        name = one.resource.id.name
+        slot = other_slot(name) if old.id.name.lower() == name.lower() else name
+        there = scene.find(slot)
+        if there is not None and not (draft.owns(there) and belongs(there, one)):
+            _occupied(draft, one, there)
+            return
+    step = _bring_up(draft, scene, one, slot)
+    needs = (step,) if step is not None else ()
+    if scene.share(old.id.name) and one.traffic:
+        needs = (_move(draft, scene, one, (old.id.name, slot), needs),)
+    scene.stand(slot, one.traffic, needs[0] if needs else None)
+    scene.superseded.append((old, needs))
+
+
+def _move(
+    draft: Draft,
+    scene: Scene,
+    one: WantedDeployment,
+    slots: tuple[str, str],
+    needs: tuple[str, ...],
+) -> str:
+    """The rollout from `old` to `new`; what an earlier run has moved already stays moved."""
+    old, new = slots
+    if one.rollout is None:
+        raise TypeError("a hand-over without a rollout")
+    weight = scene.share(old) + scene.share(new)
+    begun = scene.share(new) * 100 // weight
+    others = {name: share for name, share in scene.traffic.items() if name not in slots}
+    step = Rollout(
+        id=f"rollout:{scene.id.key}/{new.lower()}",
+        reason=f"{old} runs another definition",
+        needs=tuple(dict.fromkeys((*scene.root, *needs, *scene.writes))),
+        position=one.origin.position,
+        names=(one.origin.name,),
+        endpoint=scene.id,
+        old=old,
+        new=new,
+        shares=tuple(share for share in one.rollout.steps if share > begun) or (100,),
+        weight=weight,
+        others=others,
+        bake=one.rollout.bake,
+        probe=one.rollout.probe,
+        begun=begun,
+    )
+    scene.traffic = {**others, new: weight}
+    scene.writes.append(step.id)
+    return draft.add(step)
+
+
+def _see_off(draft: Draft, scene: Scene, members: list[Live[OnlineDeployment]]) -> None:
+    """Wait until the remains in a slot that nobody uses any more are gone."""
+    for live in (one for one in members if one.state is State.DELETING):
+        step = f"await:{live.id.key}"
+        if not any(other.id == step for other in draft.steps):
+            draft.add(
+                Await(
+                    id=step,
+                    reason="is being deleted already",
+                    resource_id=live.id,
+                    until=Until.ABSENT,
+                    state=live.state,
+                )
+            )
