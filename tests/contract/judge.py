@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,10 @@ from tests.contract.recorder import Exchange
 
 NODE = Path(__file__).resolve().parent / "node"
 _HOST = "https://management.azure.com"
+_PERMISSIONS = re.compile(
+    r"(/providers/[^/]+)(/[^/]+/[^/]+/providers/Microsoft\.Authorization/permissions)$",
+    re.IGNORECASE,
+)
 _DATA_PLANE = "/mferp/managementfrontend"
 # The provider sends no Retry-After (AZURE.md §17), so its absence is right, not wrong.
 _OPTIONAL_HEADERS = {"retry-after"}
@@ -120,8 +125,10 @@ def install() -> str:
 
 
 def _live(number: int, exchange: Exchange, version: str) -> dict[str, Any]:
-    # oav wants something between doubled slashes, where azure-mgmt sends an empty parent path.
-    path = exchange.path.removeprefix(_DATA_PLANE).replace("//", "/-/")
+    # A resource without a parent: azure-mgmt sends an empty parent path (a doubled slash), others
+    # leave the segment out. ARM takes both; oav wants something there.
+    path = exchange.path.removeprefix(_DATA_PLANE).replace("//", "/")
+    path = _PERMISSIONS.sub(r"\1/-\2", path)
     query = exchange.query.replace(exchange.version, version) if version else exchange.query
     request: dict[str, Any] = {
         "method": exchange.method,
