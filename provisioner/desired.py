@@ -293,8 +293,8 @@ def _deployment(
     stack: str,
 ) -> WantedDeployment:
     document = loaded.document
-    name = document.metadata.name
-    endpoint = target.endpoint_name or name
+    name = target.deployment_name or document.metadata.name
+    endpoint = target.endpoint_name or document.metadata.name
     rollout = target.rollout
     return WantedDeployment(
         resource=OnlineDeployment(

@@ -33,6 +33,8 @@ class Published:
     origin: Origin
     endpoint: ResourceId
     model: ModelRef
+    deployment: str | None = None
+    """A managed deployment's name in Azure."""
 
     @property
     def target(self) -> str:
@@ -46,7 +48,8 @@ def published(desired: Desired) -> Iterator[Published]:
         yield Published(wish.origin, wish.resource.id, wish.resource.model)
     for wanted in desired.endpoints:
         for one in wanted.deployments:
-            yield Published(one.origin, wanted.resource.id, one.resource.model)
+            id, model = one.resource.id, one.resource.model
+            yield Published(one.origin, wanted.resource.id, model, id.name)
 
 
 def base_url(url: str) -> str:

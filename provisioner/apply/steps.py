@@ -191,6 +191,7 @@ async def _roll_out(context: Context, step: Rollout) -> None:
     """Move the traffic share by share; a new colour that falters gives all of it back."""
     before = _shares(step, 0)
     try:
+        await _sound(context, step)
         for share in step.shares:
             await _set_traffic(context, step, step.endpoint, _shares(step, share))
             if share < 100:

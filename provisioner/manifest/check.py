@@ -206,7 +206,7 @@ def _name(found: Checked, one: Deployment) -> None:
     """A name taken over from metadata.name must fit what it names in Azure, too."""
     managed = one.document.spec.target.managed_compute
     target = managed or one.document.spec.target.serverless
-    rules = ["deployment"] if managed else []
+    rules = ["deployment"] if managed is not None and managed.deployment_name is None else []
     if target is not None and target.endpoint_name is None:
         rules.append("online endpoint" if managed else "serverless endpoint")
     for noun in rules:
@@ -214,8 +214,7 @@ def _name(found: Checked, one: Deployment) -> None:
         if not pattern.fullmatch(one.name):
             what = f'metadata.name "{one.name}" cannot be the name of the {noun}'
             hint = f"it takes {rule}"
-            if noun != "deployment":
-                hint += "; or give endpointName"
+            hint += f"; or give {'deploymentName' if noun == 'deployment' else 'endpointName'}"
             found.add(codes.NAME, one, ("metadata", "name"), what, hint)
             return
 
@@ -268,6 +267,7 @@ def _endpoints(found: Checked, places: Mapping[str, Where]) -> None:
             found.add(codes.ENDPOINT_CONFLICT, one, path, what, hint, other=other)
     for members in managed.values():
         _shared_endpoint(found, members)
+        _deployment_names(found, members)
 
 
 def _one_name(
@@ -287,6 +287,20 @@ def _one_name(
     hint = "give one another endpointName: it is part of the URL, and unique in the region"
     path = ("spec", "target", "managedCompute" if managed else "serverless", "endpointName")
     found.add(codes.ENDPOINT_CONFLICT, one, path, what, hint, other=other)
+
+
+def _deployment_names(found: Checked, members: Sequence[Deployment]) -> None:
+    """In one endpoint every deployment has a name of its own."""
+    taken: dict[str, Deployment] = {}
+    for one in members:
+        managed = one.document.spec.target.managed_compute
+        name = (managed.deployment_name if managed else None) or one.name
+        other = taken.setdefault(name.lower(), one)
+        if other is not one:
+            what = f"{one.name} and {other.name} want the same deployment {name} of one endpoint"
+            hint = "give one of them another deploymentName"
+            path = ("spec", "target", "managedCompute", "deploymentName")
+            found.add(codes.ENDPOINT_CONFLICT, one, path, what, hint, other=other)
 
 
 def _shared_endpoint(found: Checked, members: Sequence[Deployment]) -> None:

@@ -122,6 +122,12 @@ class ManagedCompute(Document):
         " metadata.name when left out.",
         examples=["llama-8b"],
     )
+    deployment_name: OnlineName | None = Field(
+        default=None,
+        description="The deployment's name in its endpoint; metadata.name when left out. Names"
+        " such as `blue` may recur in several endpoints, metadata.name may not.",
+        examples=["blue"],
+    )
     instance_type: Text = Field(description="The VM size.", examples=["Standard_NC24ads_A100_v4"])
     instance_count: int = Field(default=1, ge=1, le=50, description="How many instances.")
     traffic: Percent | None = Field(

@@ -102,9 +102,8 @@ def _row(one: Published, lives: Mapping[ResourceId, AnyLive]) -> Row:
         return row
     # A blue/green rollout lets two names take turns: the one with more traffic is the deployment.
     traffic = endpoint.resource.traffic
-    slots = sorted(
-        (one.origin.name, other_slot(one.origin.name)), key=lambda name: -traffic.get(name, 0)
-    )
+    name = one.deployment or one.origin.name
+    slots = sorted((name, other_slot(name)), key=lambda slot: -traffic.get(slot, 0))
     found = (lives.get(_slot(one, name)) for name in slots)
     deployment = next((live for live in found if live is not None), None)
     return replace(
