@@ -225,7 +225,10 @@ class _Exchange:
         call = self.call
         region = call.params.get("location", "")
         body = error.body(region=region, request_id=call.request_id, time=iso(call.now))
-        return Reply(error.status, body, dict(error.headers))
+        headers = dict(error.headers)
+        if error.status == 401:
+            headers["WWW-Authenticate"] = entra.challenge(call, error.message)
+        return Reply(error.status, body, headers)
 
     async def send(self, reply: Reply, send: Send) -> None:
         call = self.call

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from provisioner.emulator import quota
+from provisioner.emulator.deployment_rules import held
 from provisioner.emulator.errors import ArmError, JsonObject
-from provisioner.emulator.online_deployments import held
 from provisioner.emulator.validation import Arr, Obj, clean
 from provisioner.emulator.versions import REGIONS
 from provisioner.emulator.vm_sizes import as_arm, load_vm_sizes

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from provisioner.emulator import online_deployments, serverless
+from provisioner.emulator import deployment_rules, serverless
 from provisioner.emulator.inference import ServedModel, handle
 from provisioner.emulator.models import Model
 from provisioner.emulator.store import Resource
@@ -97,7 +97,7 @@ def _online(tenant: Tenant, endpoint: Resource, request: Request) -> ServedModel
     state = endpoint.state if endpoint.state in ("Creating", "Deleting") else "Unavailable"
     if deployment is not None:
         label = str(deployment.body["properties"]["model"])
-        model, _ = online_deployments.model_of(tenant, label)
+        model, _ = deployment_rules.model_of(tenant, label)
         ready = bool(deployment.facts.get("served")) and deployment.state != "Failed"
         state = "Succeeded" if ready else deployment.state
     if endpoint.state == "Deleting":

@@ -101,10 +101,15 @@ def check_free(call: Call, parent: Resource, kind: names.Kind, name: str) -> Non
 
 def hold_name(tenant: Tenant, resource: Resource, when: float) -> None:
     """Remember when a name was released, for as long as the scenario holds names."""
-    if tenant.scenario.behaviour.name_hold > 0:
-        key = f"{resource.kind}/{resource.location}/{resource.name}".lower()
-        tenant.store.document("held")[key] = {"id": resource.id, "released": when}
-        tenant.store.touch("held")
+    hold = tenant.scenario.behaviour.name_hold
+    if hold <= 0:
+        return
+    held = tenant.store.document("held")
+    for name in [name for name, claim in held.items() if claim["released"] + hold < when]:
+        del held[name]
+    key = f"{resource.kind}/{resource.location}/{resource.name}".lower()
+    held[key] = {"id": resource.id, "released": when}
+    tenant.store.touch("held")
 
 
 def check_location(body: Mapping[str, object], parent: Resource) -> None:

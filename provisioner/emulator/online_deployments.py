@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from provisioner.emulator import online_endpoints, quota
 from provisioner.emulator.clock import iso_z
+from provisioner.emulator.deployment_rules import (
+    KIND,
+    check_counts,
+    check_model,
+    check_network,
+    check_quota,
+)
 from provisioner.emulator.errors import JsonObject, bad_argument
 from provisioner.emulator.mlresource import (
     IDENTITY,
@@ -22,7 +27,6 @@ from provisioner.emulator.mlresource import (
     remember_stale,
     workspace_of,
 )
-from provisioner.emulator.models import Model, parse_asset_id
 from provisioner.emulator.names import pattern_refusal
 from provisioner.emulator.online_endpoints import is_shared, work
 from provisioner.emulator.operations import Work, accepted, created, status_path
@@ -32,10 +36,8 @@ from provisioner.emulator.serverless import NAMESPACE
 from provisioner.emulator.store import Operation, Resource
 from provisioner.emulator.tenant import Tenant, refuse
 from provisioner.emulator.validation import Arr, Map, Obj, Shape, clean
-from provisioner.emulator.vm_sizes import load_vm_sizes
 from provisioner.emulator.wire import Call, Reply
 
-KIND: Final = "deployments"
 _PROBE = Obj(
     {
         "failureThreshold": "integer",
@@ -201,13 +203,13 @@ def put(call: Call) -> Reply:
             "Succeeded.",
             "EndpointNotReady",
         )
-    _check_network(workspace)
-    _check_model(call, endpoint, properties)
-    _check_counts(call, endpoint)
+    check_network(workspace)
+    check_model(call, endpoint, properties)
+    check_counts(call, endpoint)
     sku = {"tier": "Standard", **(body.get("sku") or {"name": "Default", "capacity": 1})}
     sku["capacity"] = 1 if sku.get("capacity") is None else int(sku["capacity"])
     wanted = quota.Use(str(properties["instanceType"]), sku["capacity"], is_shared(endpoint))
-    _check_quota(call, endpoint, wanted, None)
+    check_quota(call, endpoint, wanted, None)
     stored = {
         "properties": properties,
         "tags": body.get("tags") or {},
@@ -234,102 +236,6 @@ def _begin(call: Call, resource: Resource, what: Work, status: int) -> Reply:
     return created(call, operation, render(resource, call), status=status)
 
 
-def _check_network(workspace: Resource) -> None:
-    network = workspace.body["properties"]["managedNetwork"]
-    active = network["status"]["status"] == "Active"
-    if network["isolationMode"] != "Disabled" and not active:
-        raise bad_argument(
-            f"The managed network of workspace '{workspace.name}' is not provisioned. Provision "
-            "it before creating managed online deployments.",
-            "WorkspaceManagedNetworkNotReady",
-        )
-
-
-def model_of(tenant: Tenant, model_id: str) -> tuple[Model | None, str | None]:
-    """The registry model that a deployment names, and its version."""
-    parsed = parse_asset_id(model_id)
-    if parsed is None:
-        return None, None
-    return tenant.model(parsed[0], parsed[1]), parsed[2]
-
-
-def _check_model(call: Call, endpoint: Resource, properties: JsonObject) -> None:
-    for name in ("instanceType", "model"):
-        if not properties.get(name):
-            raise bad_argument(f"'properties.{name}' must not be empty.", "ArgumentNullOrEmpty")
-    model_id = str(properties["model"])
-    if "/workspaces/" in model_id.lower():
-        return  # a workspace's own model: its contents are the user's business
-    model, version = model_of(call.tenant, model_id)
-    if model is None or version not in model.versions:
-        raise bad_argument(
-            f"The model '{model_id}' was not found. Managed compute takes a registry id with its "
-            "version, azureml://registries/{registry}/models/{name}/versions/{version}.",
-            "ModelNotFound",
-        )
-    if is_shared(endpoint) and (model.managed is None or not model.managed.shared):
-        raise bad_argument(
-            f"The model '{model.name}' cannot run on shared quota.", "SharedQuotaNotSupported"
-        )
-    if model.managed is None:
-        raise bad_argument(
-            f"The model '{model.name}' cannot be deployed to managed compute.",
-            "ModelNotDeployable",
-        )
-    wanted = str(properties["instanceType"])
-    allowed = {size.lower() for size in model.managed.instance_types}
-    if wanted.lower() in load_vm_sizes() and allowed and wanted.lower() not in allowed:
-        raise bad_argument(
-            f"The instance type {wanted} is not supported by model {model.name}. It runs on: "
-            f"{', '.join(model.managed.instance_types)}.",
-            "InstanceTypeNotSupported",
-        )
-
-
-def _check_counts(call: Call, endpoint: Resource) -> None:
-    store = call.tenant.store
-    in_region = sum(
-        d.location == endpoint.location and d.subscription == endpoint.subscription
-        for d in store.of_kind(KIND)
-    )
-    in_endpoint = len(store.children(endpoint.key, KIND))
-    subscription = call.tenant.subscription(endpoint.subscription)
-    refuse(quota.check_deployment_count(subscription, in_region, in_endpoint))
-
-
-def use_of(tenant: Tenant, resource: Resource) -> quota.Use:
-    """The cores that a deployment holds."""
-    endpoint = tenant.store.get(resource.parent)
-    shared = endpoint is not None and is_shared(endpoint)
-    body = resource.body
-    return quota.Use(
-        str(body["properties"].get("instanceType")), int(body["sku"]["capacity"]), shared
-    )
-
-
-def held(tenant: Tenant, subscription: str, location: str) -> list[tuple[Resource, quota.Use]]:
-    """All deployments of a subscription in a region that hold cores."""
-    return [
-        (d, use_of(tenant, d))
-        for d in tenant.store.of_kind(KIND)
-        if d.location == location and d.subscription == subscription.lower()
-    ]
-
-
-def _check_quota(
-    call: Call, endpoint: Resource, wanted: quota.Use, before: Resource | None
-) -> None:
-    tenant = call.tenant
-    others = [
-        use
-        for d, use in held(tenant, endpoint.subscription, endpoint.location)
-        if before is None or d.key != before.key
-    ]
-    subscription = tenant.subscription(endpoint.subscription)
-    old = use_of(tenant, before) if before is not None else None
-    refuse(quota.check_deployment(subscription, endpoint.location, wanted, others, old))
-
-
 def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
     """A PUT over what exists: everything but the VM size may change."""
     endpoint = online_endpoints.existing(call)
@@ -344,11 +250,11 @@ def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
         )
     properties["instanceType"] = old["instanceType"]
     properties.setdefault("model", old["model"])
-    _check_model(call, endpoint, properties)
+    check_model(call, endpoint, properties)
     sku = {**resource.body["sku"], **{k: v for k, v in (body.get("sku") or {}).items() if v}}
     sku["capacity"] = int((body.get("sku") or {}).get("capacity") or sku["capacity"])
     wanted = quota.Use(str(properties["instanceType"]), sku["capacity"], is_shared(endpoint))
-    _check_quota(call, endpoint, wanted, resource)
+    check_quota(call, endpoint, wanted, resource)
     durations = call.tenant.scenario.durations
     scaling = sku["capacity"] != resource.body["sku"]["capacity"]
     remember_stale(call, resource)
@@ -370,7 +276,7 @@ def patch(call: Call) -> Reply:
         endpoint = online_endpoints.existing(call)
         kind = str(resource.body["properties"]["instanceType"])
         wanted = quota.Use(kind, int(sku["capacity"]), is_shared(endpoint))
-        _check_quota(call, endpoint, wanted, resource)
+        check_quota(call, endpoint, wanted, resource)
     remember_stale(call, resource)
     resource.body = {**resource.body, "sku": sku}
     if body.get("tags") is not None:

@@ -7,9 +7,10 @@ from provisioner.emulator import (
     arm,
     authorization,
     capacity,
-    entra,
+    entra_endpoints,
     graph,
     groups,
+    locks,
     marketplace,
     online_deployments,
     online_endpoints,
@@ -332,16 +333,13 @@ def _authorization_rows() -> list[_Row]:
 
 
 def _lock_rows() -> list[_Row]:
-    root, right, a = (
-        f"/{{scope}}/providers/{_AUTHORIZATION}/locks",
-        f"{_AUTHORIZATION}/locks",
-        authorization,
-    )
+    root, right = f"/{{scope}}/providers/{_AUTHORIZATION}/locks", f"{_AUTHORIZATION}/locks"
+    one = f"{root}/{{name}}"
     return [
-        ("GET", root, a.list_locks, "locks.list", f"{right}/read"),
-        ("GET", f"{root}/{{name}}", a.get_lock, "locks.get", f"{right}/read"),
-        ("PUT", f"{root}/{{name}}", a.put_lock, "locks.put", f"{right}/write"),
-        ("DELETE", f"{root}/{{name}}", a.delete_lock, "locks.delete", f"{right}/delete"),
+        ("GET", root, locks.list_locks, "locks.list", f"{right}/read"),
+        ("GET", one, locks.get_lock, "locks.get", f"{right}/read"),
+        ("PUT", one, locks.put_lock, "locks.put", f"{right}/write"),
+        ("DELETE", one, locks.delete_lock, "locks.delete", f"{right}/delete"),
     ]
 
 
@@ -361,10 +359,15 @@ def _open_routes() -> list[Route]:
     """Routes without a token: Entra, the cloud's metadata, and the emulator's own."""
     none: Audience = "none"
     rows: list[tuple[str, str, Handler, str]] = [
-        ("GET", "/metadata/endpoints", entra.cloud_metadata, "metadata"),
-        ("GET", "/common/discovery/instance", entra.instance_discovery, "entra.instances"),
-        ("POST", "/{tenant}/oauth2/v2.0/token", entra.token, "entra.token"),
-        ("POST", "/{tenant}/oauth2/token", entra.token, "entra.token"),
+        ("GET", "/metadata/endpoints", entra_endpoints.cloud_metadata, "metadata"),
+        (
+            "GET",
+            "/common/discovery/instance",
+            entra_endpoints.instance_discovery,
+            "entra.instances",
+        ),
+        ("POST", "/{tenant}/oauth2/v2.0/token", entra_endpoints.token, "entra.token"),
+        ("POST", "/{tenant}/oauth2/token", entra_endpoints.token, "entra.token"),
         ("GET", "/emulator/health", admin.health, "emulator.health"),
         ("GET", "/emulator/requests", admin.requests, "emulator.requests"),
         ("DELETE", "/emulator/requests", admin.forget_requests, "emulator.requests"),
@@ -387,9 +390,11 @@ def _open_routes() -> list[Route]:
             (
                 "GET",
                 f"/{{tenant}}{tail}/.well-known/openid-configuration",
-                entra.openid_configuration,
+                entra_endpoints.openid_configuration,
                 "entra.openid",
             )
         )
-        rows.append(("GET", f"/{{tenant}}/discovery{tail}/keys", entra.keys, "entra.keys"))
+        rows.append(
+            ("GET", f"/{{tenant}}/discovery{tail}/keys", entra_endpoints.keys, "entra.keys")
+        )
     return [Route(m, path, handler, name, audience=none) for m, path, handler, name in rows]

@@ -101,6 +101,7 @@ async def test_arm_takes_only_tokens_of_its_own_audience_that_are_valid_now(
         principal = client.emulator.tenant.scenario.principals[0]
         ml = issuer.issue(principal, "https://ml.azure.com", version=2, lifetime=60)
         expired = issuer.issue(principal, ARM, version=1, lifetime=-1)
+        url = client.emulator.url
         cases = {
             "": "AuthenticationFailed",
             "Basic abc": "AuthenticationFailedInvalidHeader",
@@ -113,8 +114,8 @@ async def test_arm_takes_only_tokens_of_its_own_audience_that_are_valid_now(
             headers = {"Authorization": header}
             answer = await client.http.get(f"{SUB}?api-version=2022-12-01", headers=headers)
             assert error(answer) == (401, code), header
-            assert answer.headers["www-authenticate"].startswith("Bearer authorization_uri=")
-        url = client.emulator.url
+            authority = f'Bearer authorization_uri="{url}/{TENANT}", '
+            assert answer.headers["www-authenticate"].startswith(authority)
         for audience in (ARM, f"{ARM}/", "https://management.core.windows.net/", url, f"{url}/"):
             token = issuer.issue(principal, audience, version=1, lifetime=60)
             headers = {"Authorization": f"Bearer {token}"}
