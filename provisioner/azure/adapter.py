@@ -217,7 +217,13 @@ class AzureCloud:
         await self._put(resource.id, shape.writable(changed))
 
     async def delete(self, id: ResourceId) -> None:
-        answer = await self._arm.send("DELETE", self._arm.url(id.arm_id), absent_ok=True)
+        try:
+            answer = await self._arm.send("DELETE", self._arm.url(id.arm_id), absent_ok=True)
+        except CloudError as error:
+            # A delete whose answer was lost, sent again, is refused because of the first one.
+            if error.fault.status == 409 and await self._leaving(id):
+                return
+            raise
         self._remember(id, answer)
 
     async def sign(self, id: AgreementId) -> None:
@@ -229,6 +235,10 @@ class AzureCloud:
         entries = await self._arm.entries(f"{workspace.arm_id}/{shape.collection}")
         found = (shape.live(raw, workspace) for raw in entries)
         return [live for live in found if live is not None]
+
+    async def _leaving(self, id: ResourceId) -> bool:
+        live = await self.get(id)
+        return live is None or live.state is State.DELETING
 
     async def _put(self, id: ResourceId, body: Json) -> None:
         def there(raw: Json) -> bool:

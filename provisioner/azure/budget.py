@@ -20,6 +20,9 @@ READS: Final = "reads"
 WRITES: Final = "writes"
 DELETES: Final = "deletes"
 
+SPARE: Final = 5.0
+"""Tokens never spent, for requests that overtake each other on their way."""
+
 SIZES: Final[Mapping[str, tuple[float, float]]] = {
     READS: (250.0, 25.0),
     WRITES: (200.0, 10.0),
@@ -33,11 +36,9 @@ _SUBSCRIPTION: Final = re.compile(r"/subscriptions/([^/?]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A token that was taken: for which bucket, as which one in order, and when."""
+    """A token that was taken: as which one in order."""
 
-    bucket: Bucket
     order: int
-    at: float
 
 
 class Bucket:
@@ -47,11 +48,13 @@ class Bucket:
     first few requests go alone, and the rest follow when one of them was answered (`heard`).
     """
 
-    def __init__(self, capacity: float, rate: float, clock: Clock) -> None:
-        self.capacity = capacity
+    def __init__(self, capacity: float, rate: float, clock: Clock, spare: float = 0.0) -> None:
+        """`capacity` tokens and `rate` a second are the service's; `spare` of them are not used."""
+        self.capacity = capacity - spare
+        self.spare = spare
         self.rate = rate
         self._clock = clock
-        self._tokens = capacity
+        self._tokens = self.capacity
         self._filled_at = clock.monotonic()
         self._closed_until = 0.0
         self._taken = 0
@@ -77,13 +80,14 @@ class Bucket:
     def correct(self, remaining: float, receipt: Receipt) -> None:
         """Lower the level to what the service's own count leaves.
 
-        The count was made somewhere between sending and now; what was sent after `receipt` is not
-        in it yet, what flowed in since is. It is a rounded-down number, hence the one on top.
+        The count was made somewhere between sending and now: what was sent after `receipt` is not
+        in it yet. What has flowed in since is left out; that keeps ours a little below the
+        service's, by the same amount always, so it costs a moment once and no throughput.
         """
         self._counted = True
-        now = self._refill()
+        self._refill()
         later = self._taken - receipt.order
-        believed = remaining + 1 - later + (now - receipt.at) * self.rate
+        believed = remaining - self.spare - later
         self._tokens = min(self._tokens, believed)
 
     def uncounted(self) -> None:
@@ -123,7 +127,7 @@ class Bucket:
     def _spend(self) -> Receipt:
         self._tokens -= 1.0
         self._taken += 1
-        return Receipt(self, self._taken, self._clock.monotonic())
+        return Receipt(self._taken)
 
 
 class Budget:
@@ -140,7 +144,7 @@ class Budget:
         key = (match.group(1).lower() if match else "", kind)
         found = self._buckets.get(key)
         if found is None:
-            found = self._buckets[key] = Bucket(*SIZES[kind], self._clock)
+            found = self._buckets[key] = Bucket(*SIZES[kind], self._clock, SPARE)
         return found
 
 

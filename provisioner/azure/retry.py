@@ -4,8 +4,8 @@ Two questions decide: did the service surely not act, or is sending twice harmle
 that is `repeatable` (reads, deletes, tag patches, listKeys) is sent again after any transient
 failure. One that is not (a PUT, a key regeneration) is sent again only where the service surely
 did nothing: 429, a connection that was never made, for an action (POST) also a 409 that says that
-another operation is running. The 409 of any other write goes to the caller at once. A PUT whose answer was lost is the business of `Arm.put`, which first asks what is there
-(AZURE.md §19).
+another operation is running. The 409 of any other write goes to the caller at once. A PUT whose
+answer was lost is the business of `Arm.put`, which first asks what is there (AZURE.md §19).
 """
 
 from __future__ import annotations

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Iterator
+import ssl
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
+import aiohttp
 import pytest
 
-from provisioner.azure import Settings, connect
+from provisioner.azure import Patience, Settings, connect
 from provisioner.azure.adapter import AzureCloud
 from provisioner.emulator import control
 from provisioner.errors.cloud import CloudError, Verdict
@@ -23,6 +25,7 @@ from provisioner.resources import (
     DataCollection,
     KeyName,
     Kind,
+    Live,
     MarketplacePlan,
     MarketplaceSubscription,
     ModelRef,
@@ -40,12 +43,26 @@ SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
 WORKSPACE = WorkspaceId(SUBSCRIPTION, "rg-ml-prod", "mlw-prod")
 LLAMA = ModelRef.parse("azureml-meta/Llama-3.3-70B-Instruct")
 SMALL = ModelRef("azureml-meta", "Meta-Llama-3.1-8B-Instruct", "4")
+QUICK = """\
+durations: {subscription: 150ms, serverlessEndpoint: 150ms, onlineEndpoint: 150ms,
+            deployment: 300ms, scale: 100ms, update: 100ms, delete: 100ms}
+"""
+LOSSES = {
+    "faults": [
+        {"operation": "onlineEndpoints.*", "every": 5, "fail": {"status": 503}},
+        {"operation": "onlineEndpoints.*", "every": 7, "drop": "after"},
+        {"operation": "onlineEndpoints.*", "every": 6, "drop": "before"},
+        {"operation": "*.listKeys", "times": 2, "throttle": {"retryAfter": "1s"}},
+    ]
+}
 
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Record]:
     folder = tmp_path_factory.mktemp("emulator")
-    record = asyncio.run(control.start(folder))
+    scenario = folder / "scenario.yaml"
+    scenario.write_text(QUICK, encoding="utf-8")
+    record = asyncio.run(control.start(folder, scenario=scenario))
     yield record
     asyncio.run(control.stop(folder))
 
@@ -233,3 +250,76 @@ async def test_the_life_of_a_managed_deployment(cloud: AzureCloud) -> None:
         await cloud.delete(id)
         assert await settled(cloud, id) is None
     assert await cloud.online_deployments(endpoint.id) == []
+
+
+@pytest.fixture
+async def admin(record: control.Record) -> AsyncIterator[aiohttp.ClientSession]:
+    """The emulator's own operations; its faults are cleared at the end."""
+    context = ssl.create_default_context(cafile=record.ca_bundle)
+    connector = aiohttp.TCPConnector(ssl=context)
+    async with aiohttp.ClientSession(record.url, connector=connector) as admin:
+        yield admin
+        await admin.delete("/emulator/faults")
+
+
+async def quiet(cloud: AzureCloud) -> Sequence[Live[OnlineEndpoint]]:
+    """The workspace's online endpoints once nothing is in progress; one list a look."""
+    async with asyncio.timeout(20):
+        found = await cloud.online_endpoints(WORKSPACE)
+        while any(live.state.in_progress for live in found):
+            await asyncio.sleep(0.1)
+            found = await cloud.online_endpoints(WORKSPACE)
+        return found
+
+
+async def test_losses_and_refusals_leave_one_of_everything(
+    settings: Settings, admin: aiohttp.ClientSession
+) -> None:
+    """Requests fail, and answers are lost after the service acted: each endpoint is made once."""
+    hasty = dataclasses.replace(settings, patience=Patience(attempts=12, first_delay=0.02))
+    async with connect(hasty) as cloud:
+        await storm(cloud, admin)
+
+
+async def storm(cloud: AzureCloud, admin: aiohttp.ClientSession) -> None:
+    wishes = [
+        OnlineEndpoint(ResourceId(WORKSPACE, Kind.ONLINE_ENDPOINT, f"storm-{number}"), "eastus2")
+        for number in range(20)
+    ]
+    async with admin.post("/emulator/faults", json=LOSSES) as answer:
+        assert answer.status == 200, await answer.text()
+    await asyncio.gather(*(cloud.put(wish) for wish in wishes))
+    found = await quiet(cloud)
+    assert sorted(live.id.name for live in found) == sorted(wish.id.name for wish in wishes)
+    assert all(live.state is State.SUCCEEDED for live in found)
+    assert (await cloud.keys(wishes[0].id)).primary is not None
+    async with admin.get("/emulator/faults") as answer:
+        struck = [fault["struck"] for fault in (await answer.json())["faults"]]
+    assert all(count > 0 for count in struck), "every kind of fault struck"
+    await asyncio.gather(*(cloud.delete(wish.id) for wish in wishes))
+    assert await quiet(cloud) == []
+
+
+async def test_a_burst_beyond_the_bucket_meets_no_429(
+    cloud: AzureCloud, admin: aiohttp.ClientSession
+) -> None:
+    """The service counts 250 reads; we keep to that by ourselves."""
+    await admin.delete("/emulator/requests")
+    await asyncio.gather(*(cloud.workspace(WORKSPACE) for _ in range(290)))
+    async with admin.get("/emulator/requests", params={"limit": "10000"}) as answer:
+        log = (await answer.json())["requests"]
+    statuses = [line["status"] for line in log if "/workspaces/" in line["path"]]
+    assert set(statuses) == {200}
+    assert len(statuses) == 290, [line for line in log if line["path"] != WORKSPACE.arm_id]
+
+
+async def test_a_broken_registry_discovery_is_a_cloud_error(
+    cloud: AzureCloud, admin: aiohttp.ClientSession
+) -> None:
+    fault = {"operation": "*", "path": "*/registrymanagement/*", "fail": {"status": 400}}
+    await admin.post("/emulator/faults", json={"faults": [fault]})
+    with pytest.raises(CloudError) as caught:
+        await cloud.model(LLAMA)
+    assert caught.value.fault.status == 400
+    await admin.delete("/emulator/faults")
+    assert await cloud.model(LLAMA) is not None
