@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "output": Lazy("output", "output", "Show or write one deployment's URL and key."),
     "models": Lazy("models", "models", "List and show models: regions, offer, lifecycle, SKUs."),
     "role": Lazy("role", "role", "Print the smallest custom role that the manifests need."),
+    "import": Lazy("import_", "import_", "Write manifests of what a workspace has."),
     "emulator": Lazy("emulator", "emulator", "Run the local Azure of this folder."),
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 from provisioner import outputs
-from provisioner.cli import codes, loop
+from provisioner.cli import loop
 from provisioner.cli.commands.validate import load
 from provisioner.cli.flow import Flow, surroundings
 from provisioner.cli.options import (
@@ -18,19 +18,16 @@ from provisioner.cli.options import (
     session_of,
     stack_option,
 )
+from provisioner.cli.reach import choose, credentials
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.report import show
-from provisioner.cloud import Cloud
 from provisioner.desired import desired
-from provisioner.errors import ExitCode, Failed, Problem, UsageError
-from provisioner.errors.cloud import CloudError
-from provisioner.errors.decode import decode
+from provisioner.errors import ExitCode, Failed
 from provisioner.manifest import Manifests
 from provisioner.outputs import EndpointCredentials, Status
 from provisioner.outputs.content import secret_of, shell_lines
 from provisioner.outputs.types import SinkError
-from provisioner.publish import NO_URL, Published, base_url, published
-from provisioner.resources import describe
+from provisioner.publish import Published, published
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +79,9 @@ def output(
 
 async def _output(flow: Flow, request: _Request) -> int:
     wanted = desired(request.manifests, stack=request.stack)
-    chosen = _chosen(request.name, list(published(wanted)))
+    chosen = choose(request.name, list(published(wanted)))
     async with flow.connect() as connection:
-        found = await _credentials(connection.cloud, chosen)
+        found = await credentials(connection.cloud, chosen)
     if request.write:
         return await _write(flow, request, chosen, found)
     try:
@@ -92,52 +89,6 @@ async def _output(flow: Flow, request: _Request) -> int:
     except SinkError as error:
         raise Failed(error.problem) from error
     return ExitCode.DONE
-
-
-def _chosen(name: str, candidates: list[Published]) -> Published:
-    for one in candidates:
-        if one.origin.name == name:
-            return one
-    names = ", ".join(one.origin.name for one in candidates)
-    raise UsageError(
-        Problem(
-            codes.UNKNOWN_NAME,
-            f'No deployment of these manifests is called "{name}".',
-            f"name one of: {names}" if names else "give the manifest that has it with -f",
-        )
-    )
-
-
-async def _credentials(cloud: Cloud, chosen: Published) -> EndpointCredentials:
-    """URL and keys as Azure has them now. Raises Failed."""
-    id = chosen.endpoint
-    try:
-        live = await cloud.get(id)
-        if live is None:
-            raise Failed(
-                Problem(
-                    codes.NOT_DEPLOYED,
-                    f"The {describe(id)} does not exist.",
-                    "deploy it first: provision apply -f …",
-                    position=chosen.origin.position,
-                    resource=id.arm_id,
-                )
-            )
-        keys = await cloud.keys(id)
-    except CloudError as error:
-        raise Failed(decode(error.fault).at(chosen.origin.position)) from error
-    if not live.url:
-        raise Failed(
-            Problem(
-                NO_URL,
-                f"The {describe(id)} reports no URL; its state is {live.state}.",
-                "wait until it is ready: provision status -f …",
-                resource=id.arm_id,
-            )
-        )
-    return EndpointCredentials(
-        chosen.origin.name, base_url(live.url), keys, chosen.model, chosen.target
-    )
 
 
 def _show(request: _Request, found: EndpointCredentials) -> None:

@@ -12,9 +12,10 @@ from provisioner.cli.render.problems import clean
 from provisioner.cloud import Observed
 from provisioner.desired import Desired
 from provisioner.events import Outcome
+from provisioner.inference import base_url
 from provisioner.outputs import SinkResult, Status
 from provisioner.plan.managed import other_slot
-from provisioner.publish import Published, base_url, published
+from provisioner.publish import Published, published
 from provisioner.reap import deadline_of
 from provisioner.resources import (
     AnyLive,
