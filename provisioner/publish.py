@@ -14,6 +14,7 @@ from provisioner.errors import Problem, Who, define
 from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.events import Emit, OutputWritten
+from provisioner.inference import base_url
 from provisioner.resources import AnyLive, Keys, Kind, ModelRef, ResourceId
 
 NO_URL = define(
@@ -22,8 +23,6 @@ NO_URL = define(
     "The endpoint exists, but the service reports no address for it.",
     Who.AZURE,
 )
-
-SCORE = "/score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,6 @@ def published(desired: Desired) -> Iterator[Published]:
         for one in wanted.deployments:
             id, model = one.resource.id, one.resource.model
             yield Published(one.origin, wanted.resource.id, model, id.name)
-
-
-def base_url(url: str) -> str:
-    """Where the model's API hangs; a managed scoring URI ends in /score (AZURE.md §4)."""
-    return url.removesuffix("/").removesuffix(SCORE)
 
 
 async def publish(
