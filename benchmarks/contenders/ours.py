@@ -13,8 +13,7 @@ import sys
 import time
 
 from provisioner import apply, manifest, outputs, pipeline, preflight, wiring
-from provisioner.azure import connect as _azure  # noqa: F401 - imports are not part of the figure
-from provisioner.azure.connect import open_cloud as _open  # noqa: F401
+from provisioner.azure.opening import open_cloud as _open  # noqa: F401
 from provisioner.events import ignore
 
 

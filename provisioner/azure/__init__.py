@@ -32,7 +32,7 @@ async def connect(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     service cannot be reached, or the CA bundle cannot be used; `UsageError` for an address that is
     not https.
     """
-    from provisioner.azure.connect import open_cloud  # noqa: PLC0415 - see the docstring above
+    from provisioner.azure.opening import open_cloud  # noqa: PLC0415 - see the docstring above
 
     async with open_cloud(settings, clock) as cloud:
         yield cloud
