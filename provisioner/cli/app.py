@@ -23,17 +23,26 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "init": Lazy("init", "init", "Write a commented starter manifest."),
     "validate": Lazy("validate", "validate", "Check manifests, offline."),
     "schema": Lazy("schema", "schema", "Print the JSON Schema of the manifest, for editors."),
-    "doctor": Lazy("doctor", "doctor", "Check everything that an apply depends on; read-only."),
+    "doctor": Lazy(
+        "doctor", "doctor", "Check everything that an apply depends on; changes nothing."
+    ),
     "plan": Lazy("plan", "plan", "Show what would change; changes nothing."),
     "apply": Lazy("apply", "apply", "Make Azure as the manifests say; write URLs and keys."),
     "destroy": Lazy("destroy", "destroy", "Remove what the manifests name."),
     "status": Lazy("status", "status", "List deployments: state, traffic, URL, expiry."),
-    "reap": Lazy("reap", "reap", "Take down what is about to expire; needs no manifest."),
-    "watch": Lazy("watch", "watch", "Apply and reap in a loop, with health and metrics."),
+    "reap": Lazy("reap", "reap", "Take down endpoints before their deadline; needs no manifest."),
+    "watch": Lazy("watch", "watch", "Keep Azure as the manifests say: apply and reap in a loop."),
     "output": Lazy("output", "output", "Show or write one deployment's URL and key."),
-    "models": Lazy("models", "models", "List and show models: regions, offer, lifecycle, SKUs."),
-    "role": Lazy("role", "role", "Print the smallest custom role that the manifests need."),
-    "import": Lazy("import_", "import_", "Write manifests of what a workspace has."),
+    "models": Lazy(
+        "models",
+        "models",
+        "List and show models: versions, targets, regions, offer, lifecycle, sizes.",
+    ),
+    "role": Lazy("role", "role", "Print the smallest custom role that these manifests need."),
+    "import": Lazy("import_", "import_", "Write manifests of the endpoints that a workspace has."),
+    "invoke": Lazy("invoke", "invoke", "Call a deployed model."),
+    "snippet": Lazy("snippet", "snippet", "Print code that calls a deployed model."),
+    "keys": Lazy("keys", "keys", "Show or rotate an endpoint's keys."),
     "emulator": Lazy("emulator", "emulator", "Run the local Azure of this folder."),
 }
 
