@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,5 +64,16 @@ def credential(emulator: control.Record) -> Iterator[ClientSecretCredential]:
 
 def client_environment(name: str) -> Path:
     """The folder of programs of a separate environment, made when it is not there yet."""
-    subprocess.run([str(HERE / "setup"), name], check=True, timeout=900)
+    # pip must trust its index, not the emulator, whose variables stand in this environment.
+    plain = {k: v for k, v in os.environ.items() if k not in _TRUST} | _before(_TRUST)
+    command = [str(HERE / "setup"), name]
+    subprocess.run(command, check=True, timeout=900, env=plain | {"PYTHON": sys.executable})
     return ROOT / ".interop" / name / "bin"
+
+
+_TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_STARTED_WITH = dict(os.environ)
+
+
+def _before(names: tuple[str, ...]) -> dict[str, str]:
+    return {name: _STARTED_WITH[name] for name in names if name in _STARTED_WITH}
