@@ -93,6 +93,7 @@ _BY_CODE: Mapping[str, Verdict] = {
     "SecretsInjectionError": Verdict.NEEDS_USER,
     "BadArgument": Verdict.NEEDS_USER,
     "NoRegisteredProviderFound": Verdict.NEEDS_USER,
+    "CertificateNotTrusted": Verdict.NEEDS_USER,
 }
 
 _BY_STATUS: Mapping[int, Verdict] = {

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from provisioner.azure.client import make_session, make_transport
 from provisioner.errors.cloud import CloudError, Verdict
 from provisioner.resources import (
     KeyName,
@@ -389,3 +392,35 @@ async def test_a_state_that_is_unknown_stays_in_progress(wire: Wire) -> None:
     live = await wire.cloud.get(ENDPOINT)
     assert live is not None
     assert live.state is State.UNKNOWN
+
+
+async def test_logs_hold_neither_token_nor_key(
+    wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.script.will(Answer(body={"primaryKey": "key-one", "secondaryKey": "key-two"}))
+    with caplog.at_level(logging.DEBUG):
+        await wire.cloud.keys(ENDPOINT)
+    assert "listKeys" in caplog.text, "requests are logged"
+    assert not any(secret in caplog.text for secret in ("token-1", "key-one", "key-two"))
+
+
+async def test_a_server_that_is_not_trusted_is_the_users_business(wire: Wire) -> None:
+    """And is not asked again: repeating mends no certificate."""
+    distrustful = dataclasses.replace(wire.settings, ca_bundle=None)
+    async with make_session(distrustful) as session:
+        arm = dataclasses.replace(wire.arm, transport=make_transport(session, distrustful))
+        with pytest.raises(CloudError) as caught:
+            await arm.get(ENDPOINT.arm_id)
+    assert caught.value.fault.code == "CertificateNotTrusted"
+    assert caught.value.verdict is Verdict.NEEDS_USER
+    assert wire.clock.slept == []
+
+
+async def test_a_put_that_never_connected_is_sent_again(wire: Wire) -> None:
+    nowhere = dataclasses.replace(wire.settings, arm_endpoint="https://localhost:1")
+    arm = dataclasses.replace(wire.arm, settings=nowhere)
+    with pytest.raises(CloudError) as caught:
+        await arm.put("/subscriptions/s/x", {}, there=lambda raw: True)
+    assert caught.value.fault.code == "ConnectionRefused"
+    assert caught.value.verdict is Verdict.RETRY
+    assert len(wire.clock.slept) == nowhere.patience.attempts - 1
