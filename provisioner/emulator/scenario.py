@@ -24,13 +24,13 @@ from provisioner.emulator.rights import (
     RoleAssignment,
     RoleDefinition,
 )
+from provisioner.emulator.scenario_models import ModelOverride
 from provisioner.emulator.scenario_types import (
     GUID,
     OWN_IDS,
     Behaviour,
     ClockSettings,
     Durations,
-    ModelOverride,
     OfferAvailability,
     Principal,
     ResourceGroup,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.emulator import faults, scenario_types
+from provisioner.emulator import faults, scenario_models, scenario_types
 from provisioner.emulator.faults import Drop, Fail
 from provisioner.emulator.models import load_models
 from provisioner.emulator.offers import Buyer, subscribe_refusal
@@ -397,7 +397,7 @@ def test_each_example_of_the_page_loads(number: int) -> None:
 
 def test_every_key_is_on_the_page() -> None:
     page = PAGE.read_text("utf-8")
-    modules = (scenario_types, faults)
+    modules = (scenario_types, scenario_models, faults)
     kinds = [
         kind
         for module in modules
