@@ -45,9 +45,9 @@ async def subscribe(context: Context, step: Subscribe) -> None:
                 "write marketplace: {acceptTerms: true} or pass --accept-terms",
             )
         )
-    deadline = context.deadline(step.target.kind)
     if step.recovers:
-        await _remove(context, step, deadline)
+        await _remove(context, step, context.deadline(step.target.kind))
+    deadline = context.deadline(step.target.kind)
     refusal = await _sign(context, step, step.plan) if step.plan is not None else None
     live = await _put(context, step, deadline)
     if live is None:

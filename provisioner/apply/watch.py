@@ -36,6 +36,7 @@ class _Waiter:
     id: ResourceId
     judge: Judge
     since: float
+    pace: Pace
     done: asyncio.Future[AnyLive | None]
     seen: Callable[[AnyLive | None], None]
 
@@ -65,14 +66,16 @@ class Pace:
 class _Collection:
     list: Callable[[], Awaitable[Sequence[AnyLive]]]
     clock: Clock
-    pace: Pace
     waiters: set[_Waiter] = field(default_factory=set)
     task: asyncio.Task[None] | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     failures: int = 0
+    looked: float = 0.0
+    """When the last list was asked for, on the clock's seconds."""
 
     def add(self, waiter: _Waiter) -> None:
         self.waiters.add(waiter)
+        self.wake.set()
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self._watch())
 
@@ -81,15 +84,34 @@ class _Collection:
             self.waiters = {one for one in self.waiters if not one.done.done()}
             if not self.waiters:
                 return
-            await self.clock.sleep(self._delay())
-            await self._look()
+            if await self._rested():
+                await self._look()
+
+    async def _rested(self) -> bool:
+        """Sleep until the next look is due; False when a newcomer may want it sooner."""
+        self.wake.clear()
+        sleeper = asyncio.ensure_future(self.clock.sleep(self._delay()))
+        waker = asyncio.ensure_future(self.wake.wait())
+        try:
+            done, _ = await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sleeper, waker):
+                task.cancel()
+            await asyncio.gather(sleeper, waker, return_exceptions=True)
+        return sleeper in done
 
     def _delay(self) -> float:
-        now = self.clock.monotonic()
-        gap = min(self.pace.gap(now - one.since) for one in self.waiters)
-        return gap if not self.failures else max(gap, min(2.0**self.failures, 30.0))
+        """Seconds until the first of all waiters wants a look."""
+        due = min(self._due(one) for one in self.waiters)
+        gap = due - self.clock.monotonic()
+        return max(gap, min(2.0**self.failures, 30.0) if self.failures else 0.0)
+
+    def _due(self, waiter: _Waiter) -> float:
+        since = max(self.looked, waiter.since)
+        return since + waiter.pace.gap(since - waiter.since)
 
     async def _look(self) -> None:
+        self.looked = self.clock.monotonic()
         try:
             found = {live.id: live for live in await self.list()}
         except CloudError as error:
@@ -106,7 +128,7 @@ class _Collection:
                 waiter.done.set_exception(error)
                 continue
             if finished:
-                self.pace.learn(now - waiter.since)
+                waiter.pace.learn(now - waiter.since)
                 waiter.done.set_result(live)
 
     def _fail(self, error: CloudError) -> None:
@@ -145,8 +167,9 @@ class Watcher:
         if self._stopped:
             raise Stopped
         future: asyncio.Future[AnyLive | None] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(id, judge, self._clock.monotonic(), future, seen)
-        collection = self._collection(id, purpose)
+        pace = self._paces.setdefault((id.kind, purpose), Pace())
+        waiter = _Waiter(id, judge, self._clock.monotonic(), pace, future, seen)
+        collection = self._collection(id)
         collection.add(waiter)
         try:
             return await future
@@ -168,14 +191,13 @@ class Watcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _collection(self, id: ResourceId, purpose: str) -> _Collection:
+    def _collection(self, id: ResourceId) -> _Collection:
         owner: WorkspaceId | ResourceId = id.workspace
         if id.kind is Kind.ONLINE_DEPLOYMENT:
             owner = id.endpoint
-        pace = self._paces.setdefault((id.kind, purpose), Pace())
         key = (id.kind, owner)
         if key not in self._collections:
-            self._collections[key] = _Collection(self._lister(id.kind, owner), self._clock, pace)
+            self._collections[key] = _Collection(self._lister(id.kind, owner), self._clock)
         return self._collections[key]
 
     def _lister(
