@@ -58,6 +58,7 @@ class Driver:
             self.subscriptions,
             self.serverless,
             self.online,
+            self.errors,
         ):
             await area()
 
@@ -339,6 +340,23 @@ class Driver:
             await self.follow("DELETE", one, version)
             await self.call("DELETE", one, version, 204)
             await self._token(f"{all_of_them}/token-{self.runs}", version)
+
+    async def errors(self) -> None:
+        """Answers of ARM's and the provider's that are no success, in each version's envelope."""
+        for version in self.versions("serverlessEndpoints.list"):
+            path = f"{WORKSPACE}/serverlessEndpoints"
+            signed_in = self.http.headers.pop("Authorization")
+            await self.call("GET", path, version, 401)
+            self.http.headers["Authorization"] = signed_in
+            for status in (403, 404, 409, 429, 500, 502, 503, 504):
+                fault = {"path": path, "times": 1, "fail": {"status": status}}
+                answer = await self.http.post("/emulator/faults", json={"faults": [fault]})
+                answer.raise_for_status()
+                await self.call("GET", path, version, status)
+            throttle: Json = {"path": path, "times": 1, "throttle": {}}
+            answer = await self.http.post("/emulator/faults", json={"faults": [throttle]})
+            answer.raise_for_status()
+            await self.call("GET", path, version, 429)
 
     async def _token(self, one: str, version: str) -> None:
         body = _endpoint({})
