@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from provisioner.clock import Clock
 from provisioner.cloud import (
     Agreement,
     Lock,
@@ -49,6 +48,7 @@ from provisioner.resources import (
     WorkspaceId,
     tags_of,
 )
+from tests.fake_clock import FakeClock
 
 LATEST = "7"
 """The version that every registry model has as its latest."""
@@ -85,7 +85,7 @@ class FakeCloud:
     acted (`crash_after`). `fails` says which creations end as Failed. `frozen` forbids writes.
     """
 
-    clock: Clock
+    clock: FakeClock
     stack: str = "default"
     needs_offer: Callable[[ModelRef], MarketplacePlan | None] = lambda model: None
     seconds: Callable[[str, ResourceId], float] = lambda what, id: 10.0
@@ -421,23 +421,31 @@ class FakeCloud:
         shares = {name: share for name, share in traffic.items() if share}
         if sum(shares.values()) not in (0, 100):
             _refuse(400, "BadArgument", f"traffic adds up to {sum(shares.values())}")
-        for name in shares:
+        for name, share in shares.items():
             id = ResourceId(endpoint.workspace, Kind.ONLINE_DEPLOYMENT, name, endpoint.name)
             record = self.records.get(id)
             if record is None or record.state is State.DELETING:
                 self.violations.append(f"traffic to {name}, which is not there")
                 _refuse(400, "BadArgument", f"traffic to {name}, which is not there")
+            if share > self._share(endpoint, name) and (
+                record.state.broken or record.state is State.CREATING
+            ):
+                self.violations.append(f"more traffic to {name}, which is {record.state}")
         return shares
+
+    def _share(self, endpoint: ResourceId, name: str) -> int:
+        parent = self.records.get(endpoint)
+        if parent is None or not isinstance(parent.resource, OnlineEndpoint):
+            return 0
+        shares = {one.lower(): share for one, share in parent.resource.traffic.items()}
+        return shares.get(name.lower(), 0)
 
     def _check_deletable(self, id: ResourceId) -> None:
         if id.kind is Kind.ONLINE_ENDPOINT and self._parts(id):
             self.violations.append(f"delete of endpoint {id.name} before its deployments")
-        if id.kind is Kind.ONLINE_DEPLOYMENT:
-            parent = self.records.get(id.endpoint)
-            traffic = getattr(parent.resource, "traffic", {}) if parent is not None else {}
-            if {name.lower(): share for name, share in traffic.items()}.get(id.name.lower()):
-                self.violations.append(f"delete of {id.name} while it carries traffic")
-                _refuse(400, "BadArgument", f"{id.name} carries traffic")
+        if id.kind is Kind.ONLINE_DEPLOYMENT and self._share(id.endpoint, id.name):
+            self.violations.append(f"delete of {id.name} while it carries traffic")
+            _refuse(400, "BadArgument", f"{id.name} carries traffic")
         if id.kind is Kind.MARKETPLACE_SUBSCRIPTION:
             self._check_unused(id)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from provisioner.desired import (
@@ -54,6 +56,15 @@ KNOWN: dict[str, tuple[bool | None, MarketplacePlan | None, MarketplacePlan | No
     "mystery": (None, None, OFFER_B),
     "unknown-free": (None, None, None),
 }
+
+
+def searching(examples: int) -> settings:
+    """Settings for a property over fleets: so many examples, times PROVISIONER_EXAMPLES."""
+    return settings(
+        max_examples=examples * int(os.environ.get("PROVISIONER_EXAMPLES", "1")),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
 def offer_of(model: ModelRef) -> MarketplacePlan | None:
@@ -186,6 +197,7 @@ def fleets(draw: st.DrawFn) -> Desired:
     )
 
 
+KINDS = tuple(kind for kind in Kind if kind is not Kind.AGREEMENT)
 RESTING = (State.SUCCEEDED, State.FAILED, State.CANCELED)
 MOVING = (State.CREATING, State.UPDATING, State.SCALING, State.DELETING)
 
@@ -198,6 +210,7 @@ def mishaps(draw: st.DrawFn) -> Callable[[FakeCloud], None]:
             ["break", "move", "move", "move", "untag", "no traffic", "unsubscribe", "case"]
         )
     )
+    kind = draw(st.sampled_from(KINDS))
     which = draw(st.integers(0, 1000))
     state = draw(st.sampled_from((*MOVING, *RESTING[1:])))
     ends_badly = draw(st.booleans())
@@ -205,7 +218,8 @@ def mishaps(draw: st.DrawFn) -> Callable[[FakeCloud], None]:
     def happen(cloud: FakeCloud) -> None:
         if not cloud.records:
             return
-        id = list(cloud.records)[which % len(cloud.records)]
+        ids = [id for id in cloud.records if id.kind is kind] or list(cloud.records)
+        id = ids[which % len(ids)]
         record = cloud.records[id]
         match what:
             case "break":

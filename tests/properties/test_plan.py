@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import get_args
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.cloud import Observed
@@ -22,7 +22,6 @@ from provisioner.plan.steps import Await, Delete, Step
 from provisioner.resources import (
     TAG_NAME,
     TAG_STACK,
-    Kind,
     MarketplaceSubscription,
     OnlineDeployment,
     OnlineEndpoint,
@@ -31,19 +30,22 @@ from provisioner.resources import (
 )
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeCloud
-from tests.fleets import STACK, WORKSPACES, fleets, mishaps, offer_of, strangers
+from tests.fleets import (
+    KINDS,
+    STACK,
+    WORKSPACES,
+    fleets,
+    mishaps,
+    offer_of,
+    searching,
+    strangers,
+)
 from tests.ideal import Cut, carry_out
 
 Mishap = Callable[[FakeCloud], None]
 
 STATES: Counter[tuple[str, str]] = Counter()
 STEPS: Counter[str] = Counter()
-
-relaxed = settings(
-    max_examples=80,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 
 def note(cloud: FakeCloud, made: Plan) -> None:
@@ -138,20 +140,20 @@ def cuts(draw: st.DrawFn, found: Plan) -> Cut:
     )
 
 
-@relaxed
+@searching(30)
 @given(wish=fleets())
 def test_a_first_plan_on_an_empty_cloud_is_done_in_one_go(wish: Desired) -> None:
     converge(wish, new_cloud())
 
 
-@relaxed
+@searching(30)
 @given(cloud=histories(), wish=fleets())
 def test_a_second_plan_is_empty_whatever_was_there_before(cloud: FakeCloud, wish: Desired) -> None:
     # An operation under way may end badly after the plan was made: that takes another run.
     converge(wish, cloud, rounds=3)
 
 
-@relaxed
+@searching(30)
 @given(cloud=histories(), wish=fleets())
 def test_with_prune_nothing_is_left_that_no_manifest_names(cloud: FakeCloud, wish: Desired) -> None:
     converge(wish, cloud, Options(prune=True), rounds=3)
@@ -160,7 +162,7 @@ def test_with_prune_nothing_is_left_that_no_manifest_names(cloud: FakeCloud, wis
     assert holdings(cloud) == holdings(clean)
 
 
-@relaxed
+@searching(30)
 @given(cloud=histories(), wish=fleets(), seed=st.integers(0, 2**32))
 def test_any_order_that_the_needs_allow_is_a_good_order(
     cloud: FakeCloud, wish: Desired, seed: int
@@ -178,7 +180,7 @@ def test_any_order_that_the_needs_allow_is_a_good_order(
     assert planned(wish, cloud, Options(prune=True)).empty
 
 
-@relaxed
+@searching(30)
 @given(cloud=histories(), wish=fleets(), data=st.data())
 def test_a_crash_at_any_step_and_another_run_end_where_a_whole_run_ends(
     cloud: FakeCloud, wish: Desired, data: st.DataObject
@@ -192,7 +194,7 @@ def test_a_crash_at_any_step_and_another_run_end_where_a_whole_run_ends(
     assert holdings(cloud) == holdings(whole)
 
 
-@relaxed
+@searching(30)
 @given(cloud=histories(), visitors=st.lists(strangers(), min_size=1, max_size=3), wish=fleets())
 def test_what_is_not_ours_is_never_targeted(
     cloud: FakeCloud, visitors: list[Mishap], wish: Desired
@@ -219,7 +221,7 @@ def test_what_is_not_ours_is_never_targeted(
         assert not [id for id in foreign if id.endpoint in ends], describe(found)
 
 
-@relaxed
+@searching(30)
 @given(cloud=histories(), wish=fleets())
 def test_destroy_leaves_nothing_of_the_fleet_and_is_then_a_no_op(
     cloud: FakeCloud, wish: Desired
@@ -238,7 +240,7 @@ def test_destroy_leaves_nothing_of_the_fleet_and_is_then_a_no_op(
     assert not [id for id in named if id in cloud.records]
 
 
-@relaxed
+@searching(30)
 @given(cloud=histories(), wish=fleets(), data=st.data())
 def test_a_plan_is_a_value(cloud: FakeCloud, wish: Desired, data: st.DataObject) -> None:
     """The same situation gives the same plan; a later one of it differs in instants only."""
@@ -262,13 +264,15 @@ def test_every_kind_state_and_step_occurs() -> None:
     STATES.clear()
     STEPS.clear()
 
-    @settings(relaxed, max_examples=400, derandomize=True)
-    @given(cloud=histories(), wish=fleets())
-    def walk(cloud: FakeCloud, wish: Desired) -> None:
+    @settings(searching(250), derandomize=True)
+    @given(cloud=histories(), wish=fleets(), more=st.lists(mishaps(), min_size=2, max_size=4))
+    def walk(cloud: FakeCloud, wish: Desired, more: list[Mishap]) -> None:
+        for happen in more:
+            happen(cloud)
         planned(wish, cloud, Options(prune=True))
 
     walk()
-    kinds = {kind.noun for kind in Kind if kind is not Kind.AGREEMENT}
+    kinds = {kind.noun for kind in KINDS}
     states = (State.SUCCEEDED, State.FAILED, State.CREATING, State.UPDATING, State.DELETING)
     missing = [(kind, one) for kind in kinds for one in states if not STATES[(kind, one.value)]]
     assert not missing
