@@ -156,10 +156,17 @@ def envelope(resource: Resource, properties: JsonObject, *, tracked: bool = True
     return shown
 
 
+def merged(old: JsonObject, new: JsonObject | None) -> JsonObject:
+    """What a partial object leaves of an old one: values that are given replace, nulls do not."""
+    return {**old, **{name: value for name, value in (new or {}).items() if value is not None}}
+
+
 def identity_shown(identity: JsonObject | None, call: Call, seed: str) -> JsonObject | None:
     """A managed identity with the ids that the service fills in."""
-    if identity is None or "SystemAssigned" not in str(identity.get("type")):
-        return identity
+    if identity is None:
+        return None
+    if "SystemAssigned" not in str(identity.get("type")):
+        return {k: v for k, v in identity.items() if k not in ("principalId", "tenantId")}
     return {
         **identity,
         "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, seed.lower())),

@@ -23,6 +23,7 @@ from provisioner.emulator.mlresource import (
     child,
     envelope,
     identity_shown,
+    merged,
     new_child,
     remember_stale,
     workspace_of,
@@ -206,8 +207,7 @@ def put(call: Call) -> Reply:
     check_network(workspace)
     check_model(call, endpoint, properties)
     check_counts(call, endpoint)
-    sku = {"tier": "Standard", **(body.get("sku") or {"name": "Default", "capacity": 1})}
-    sku["capacity"] = 1 if sku.get("capacity") is None else int(sku["capacity"])
+    sku = merged({"name": "Default", "tier": "Standard", "capacity": 1}, body.get("sku"))
     wanted = quota.Use(str(properties["instanceType"]), sku["capacity"], is_shared(endpoint))
     check_quota(call, endpoint, wanted, None)
     stored = {
@@ -251,8 +251,7 @@ def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
     properties["instanceType"] = old["instanceType"]
     properties.setdefault("model", old["model"])
     check_model(call, endpoint, properties)
-    sku = {**resource.body["sku"], **{k: v for k, v in (body.get("sku") or {}).items() if v}}
-    sku["capacity"] = int((body.get("sku") or {}).get("capacity") or sku["capacity"])
+    sku = merged(resource.body["sku"], body.get("sku"))
     wanted = quota.Use(str(properties["instanceType"]), sku["capacity"], is_shared(endpoint))
     check_quota(call, endpoint, wanted, resource)
     durations = call.tenant.scenario.durations
@@ -270,12 +269,12 @@ def patch(call: Call) -> Reply:
     resource = _existing(call)
     body = clean(call.json_object(), _PATCH)
     call.tenant.engine.refuse_if_busy(resource.id, KIND)
-    sku = {**resource.body["sku"], **(body.get("sku") or {})}
+    sku = merged(resource.body["sku"], body.get("sku"))
     scaling = sku["capacity"] != resource.body["sku"]["capacity"]
     if scaling:
         endpoint = online_endpoints.existing(call)
         kind = str(resource.body["properties"]["instanceType"])
-        wanted = quota.Use(kind, int(sku["capacity"]), is_shared(endpoint))
+        wanted = quota.Use(kind, sku["capacity"], is_shared(endpoint))
         check_quota(call, endpoint, wanted, resource)
     remember_stale(call, resource)
     resource.body = {**resource.body, "sku": sku}

@@ -21,6 +21,7 @@ from provisioner.emulator.mlresource import (
     envelope,
     hold_name,
     identity_shown,
+    merged,
     new_child,
     remember_stale,
     workspace_of,
@@ -287,7 +288,8 @@ def patch(call: Call) -> Reply:
     if body.get("tags") is not None:
         resource.body["tags"] = body["tags"]
     if body.get("identity") is not None:
-        resource.body["identity"] = identity_shown(body["identity"], call, resource.key)
+        identity = merged(resource.body["identity"], body["identity"])
+        resource.body["identity"] = identity_shown(identity, call, resource.key)
     resource.changed = call.now
     seconds = call.tenant.scenario.durations.update.of(resource.key)
     return accepted(call, call.tenant.engine.begin(call, resource, work(call, "update", seconds)))

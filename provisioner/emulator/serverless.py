@@ -24,6 +24,7 @@ from provisioner.emulator.mlresource import (
     envelope,
     hold_name,
     identity_shown,
+    merged,
     new_child,
     remember_stale,
     workspace_of,
@@ -253,9 +254,13 @@ def patch(call: Call) -> Reply:
     if body.get("tags") is not None:
         resource.body["tags"] = body["tags"]
     if body.get("sku") is not None:
-        resource.body["sku"] = {**resource.body["sku"], **body["sku"]}
+        resource.body["sku"] = merged(resource.body["sku"], body["sku"])
     if body.get("identity") is not None:
-        resource.body["identity"] = identity_shown(body["identity"], call, resource.id)
+        resource.body["identity"] = identity_shown(
+            merged(resource.body.get("identity") or {"type": "None"}, body["identity"]),
+            call,
+            resource.key,
+        )
     resource.changed = call.now
     call.tenant.store.put(resource)
     return Reply(200, render(resource, call))
