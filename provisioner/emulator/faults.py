@@ -12,7 +12,7 @@ The rate is a function of the seed and the count, so a run can be repeated. Ever
 from __future__ import annotations
 
 import fnmatch
-import random
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -49,6 +49,12 @@ def names_of(operation: str) -> tuple[str, ...]:
         return (operation,)
     short = _SHORT_GROUPS.get(group, group[:1].lower() + group[1:])
     return operation, f"{short}.{_SHORT_VERBS.get(verb, verb[:1].lower() + verb[1:])}"
+
+
+def _chance(key: str) -> float:
+    """A number in [0, 1) that is fixed by its key, on every Python and in every process."""
+    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
 
 
 def _fits(text: str, glob: str) -> bool:
@@ -227,8 +233,7 @@ class Fault:
         if self.every is not None:
             return count % self.every == 0
         if self.rate is not None:
-            # Seeded with text: the value is then the same on every Python and in every process.
-            return random.Random(f"{self.seed}:{self.operation}:{count}").random() < self.rate  # noqa: S311 - repeatable on purpose
+            return _chance(f"{self.seed}:{self.operation}:{count}") < self.rate
         return True
 
 

@@ -104,6 +104,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
     )
 
 
+@lru_cache(maxsize=65536)
 def matches(pattern: str, action: str) -> bool:
     """Whether an action pattern covers an action; `*` is any text, also none."""
     return _pattern(pattern).fullmatch(action) is not None
