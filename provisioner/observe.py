@@ -20,7 +20,7 @@ from provisioner.preflight.case import Case, Options, known_model
 from provisioner.preflight.constraints import Constraints, RegionKey, Unread, key_of
 from provisioner.preflight.quota import shortages
 from provisioner.preflight.rights import needs
-from provisioner.preflight.subscription import MACHINE_LEARNING, MARKETPLACE
+from provisioner.preflight.subscription import MACHINE_LEARNING, SAAS
 from provisioner.resources import (
     TAG_STACK,
     AgreementId,
@@ -198,7 +198,7 @@ def _questions(plan: Plan, desired: Desired, options: Options) -> _Questions:
         subscriptions=subscriptions,
         providers=[
             *((id, MACHINE_LEARNING) for id in sorted(makers)),
-            *((id, name) for id in sorted(buyers) for name in MARKETPLACE),
+            *((id, SAAS) for id in sorted(buyers)),
         ],
         quotas=_regions(plan, desired, growing=True),
         sizes=_regions(plan, desired, growing=False),

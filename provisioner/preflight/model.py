@@ -79,6 +79,9 @@ def check_models(case: Case) -> Iterator[Problem]:
         if isinstance(resource, OnlineDeployment):
             yield from _size(case, step, resource)
             yield from _shared(case, step, resource)
+    for (_, region), answer in case.facts.sizes.items():
+        if isinstance(answer, Unread):
+            yield unread(answer, f"the VM sizes of {region}")
     if case.options.thorough:
         yield from _running(case)
 

@@ -122,8 +122,13 @@ def _needs(plan: Plan, desired: Desired) -> _Needs:
 
 
 def _of_step(step: Step) -> Iterator[Need]:
+    """The actions of a step; reading is one, since every step watches what it does."""
     workspace = step.target.workspace
     collection = _COLLECTION[step.target.kind]
+    if step.target.kind is Kind.MARKETPLACE_SUBSCRIPTION:
+        yield _marketplace(workspace, "read")
+    else:
+        yield _at_workspace(workspace, f"{collection}/read")
     match step:
         case Subscribe():
             yield from _subscribing(workspace)

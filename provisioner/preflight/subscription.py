@@ -48,7 +48,9 @@ PROVIDER_MISSING = define(
 )
 
 MACHINE_LEARNING: Final = "Microsoft.MachineLearningServices"
-MARKETPLACE: Final = ("Microsoft.SaaS", "Microsoft.MarketplaceOrdering")
+SAAS: Final = "Microsoft.SaaS"
+"""Subscribing to an offer registers it by the way: hence the documented right to do so (MISSION,
+"Prerequisites"). That it is not registered yet is worth a note only."""
 
 _FREE: Final = re.compile(
     r"^(?:FreeTrial|AzurePass|AzureForStudents|AAD|DreamSpark|BizSpark\w*Free|AwStudent"
@@ -165,26 +167,32 @@ def check_providers(case: Case) -> Iterator[Problem]:
         if state in ("registered", "unknown"):
             continue
         registering = state == "registering"
+        if namespace == SAAS:
+            severity = Severity.NOTE
+        else:
+            severity = Severity.WARNING if registering else Severity.ERROR
         yield Problem(
             PROVIDER_MISSING,
             f"the resource provider {namespace} is {answer.registration} in the Azure "
             f"subscription {subscription}",
             "wait some minutes for its registration to end"
             if registering
+            else "nothing to do: the first purchase registers it"
+            if namespace == SAAS
             else f"az provider register --namespace {namespace} --subscription {subscription} "
             f"--wait (takes the action {namespace}/register/action)",
-            severity=Severity.WARNING if registering else Severity.ERROR,
+            severity=severity,
             position=position,
             resource=f"/subscriptions/{subscription}/providers/{namespace}",
         )
 
 
 def _first_user(case: Case, subscription: str, namespace: str) -> Step | None:
-    """The first step that needs the provider; Marketplace's only where something is bought."""
+    """The first step that needs the provider; Microsoft.SaaS only where something is bought."""
     for step in case.plan.steps:
         if step.target.workspace.subscription.lower() != subscription.lower():
             continue
-        if namespace in MARKETPLACE:
+        if namespace == SAAS:
             if isinstance(step, Subscribe):
                 return step
         elif isinstance(step, Subscribe | Create | Replace):
