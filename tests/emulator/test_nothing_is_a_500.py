@@ -61,7 +61,7 @@ def _paths(client: Client) -> list[tuple[str, str, str]]:
 def _mutations(good: dict[str, Any]) -> list[object]:
     """A good body with one value after the other replaced by something else."""
     changed: list[object] = []
-    others: tuple[object, ...] = (None, 7, "x", [], {}, -1.5, True, {"a": [1]})
+    others: tuple[object, ...] = (None, 7, "x", [], {"a": [1]})
 
     def walk(node: dict[str, Any], rebuild: Any) -> None:
         for key, value in node.items():
@@ -135,7 +135,7 @@ async def test_any_json_and_any_query(tmp_path: Path) -> None:
     async with azure(tmp_path, SCENARIO) as client:
         cases: list[tuple[object, str]] = []
 
-        @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
         @given(JUNK, st.text(max_size=30))
         def collect(body: object, query: str) -> None:
             cases.append((body, query))
