@@ -265,9 +265,16 @@ def test_every_kind_state_and_step_occurs() -> None:
     STEPS.clear()
 
     @settings(searching(250), derandomize=True)
-    @given(cloud=histories(), wish=fleets(), more=st.lists(mishaps(), min_size=2, max_size=4))
-    def walk(cloud: FakeCloud, wish: Desired, more: list[Mishap]) -> None:
-        for happen in more:
+    @given(
+        before=fleets(least=1),
+        happened=st.lists(mishaps(), min_size=2, max_size=4),
+        wish=fleets(least=1),
+    )
+    def walk(before: Desired, happened: list[Mishap], wish: Desired) -> None:
+        cloud = new_cloud()
+        converge(before, cloud)
+        cloud.states.clear()
+        for happen in happened:
             happen(cloud)
         planned(wish, cloud, Options(prune=True))
 
