@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -199,7 +199,9 @@ def check_rights(case: Case) -> Iterator[Problem]:
             missing = [need for need in wanted if not allowed(answer, need)]
             if missing:
                 names = dict.fromkeys(name for need in missing for name in found.names[need])
-                yield _missing(missing, tuple(names), position)
+                problem = _missing(missing, tuple(names), position)
+                lags = case.options.rights_may_lag
+                yield replace(problem, severity=Severity.WARNING) if lags else problem
             elif inferred:
                 yield _inferred(wanted[0])
         elif wanted[0].level is Level.SUBSCRIPTION:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from provisioner import apply as applying
 from provisioner import pipeline
 from provisioner import plan as planning
 from provisioner.cli import loop
-from provisioner.cli.flow import Flow, check_outputs, softened, surroundings
+from provisioner.cli.flow import Flow, check_outputs, softened, surroundings, with_vaults
 from provisioner.cli.options import (
     azure_options,
     format_option,
@@ -33,6 +34,7 @@ from provisioner.cli.session import width
 from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.clock import Clock
 from provisioner.errors import Refused
+from provisioner.outputs import Status
 from provisioner.pipeline import Applied, Prepared
 from provisioner.preflight import blocking
 
@@ -82,8 +84,12 @@ def _request(options: Mapping[str, Any]) -> _Request:
         timeout=options["timeout"],
         wait_for_rbac=options["wait_for_rbac"],
     )
+    chosen = _choose(options)
+    if settings.wait_for_rbac:
+        checks = replace(chosen.wish.checks, rights_may_lag=True)
+        chosen = replace(chosen, wish=replace(chosen.wish, checks=checks))
     return _Request(
-        _choose(options),
+        chosen,
         settings,
         options["output_format"],
         options["yes"],
@@ -125,9 +131,9 @@ async def _apply(flow: Flow, request: _Request) -> int:
                     connection.clock,
                     emit,
                     request.settings,
-                    context,
+                    with_vaults(context, connection),
                 )
-        return _finish(flow, request.output_format, prepared, applied, connection.clock)
+        return _finish(flow, request, prepared, applied, connection.clock)
 
 
 def _consider(flow: Flow, request: _Request, prepared: Prepared) -> None:
@@ -146,17 +152,32 @@ def _consider(flow: Flow, request: _Request, prepared: Prepared) -> None:
 
 
 def _finish(
-    flow: Flow, output_format: str, prepared: Prepared, applied: Applied, clock: Clock
+    flow: Flow, request: _Request, prepared: Prepared, applied: Applied, clock: Clock
 ) -> int:
     """Print what is now, and what went wrong; return the exit code."""
     found = rows(prepared.desired, prepared.observed, applied.report, applied.sinks)
     show(applied.problems, flow.session)
-    if output_format == "text":
+    _say_how_to_write_again(flow, request, applied)
+    if request.output_format == "text":
         if found:
             click.echo(err=True)
             click.echo(table(found, clock.now(), width=width(sys.stdout)), nl=False)
         if applied.report.results and not flow.session.log_json:
             click.echo(f"\n{closing_line(applied)}", err=True)
     else:
-        print_document(applied_document(found, applied), output_format)
+        print_document(applied_document(found, applied), request.output_format)
     return applied.exit_code
+
+
+def _say_how_to_write_again(flow: Flow, request: _Request, applied: Applied) -> None:
+    """A sink that failed rolls nothing back: the model is there, only its address did not arrive."""
+    failed = [one.deployment for one in applied.sinks if one.status is Status.FAILED]
+    if not failed or flow.session.log_json:
+        return
+    files = " ".join(f"-f {shlex.quote(file)}" for file in request.chosen.manifests.files)
+    emulator = " --emulator" if flow.session.emulator else ""
+    click.echo(
+        "\nWhen that is mended, write the outputs again; nothing is deployed anew:", err=True
+    )
+    for name in dict.fromkeys(failed):
+        click.echo(f"  provision output {name} --write{emulator} {files}", err=True)
