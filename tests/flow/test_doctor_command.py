@@ -1,0 +1,61 @@
+"""`provision doctor`, `role` and `models` as a pipeline runs them."""
+
+from __future__ import annotations
+
+import json
+
+from tests.flow.conftest import WORKSPACE, Folder, serverless
+
+
+def test_doctor_annotates_a_pull_request(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE + serverless("llama", accept="false"))
+    run = json.loads(
+        folder.run("doctor", "--emulator", "-f", "m.yaml", "-o", "sarif", expect=3).out
+    )
+    (result,) = run["runs"][0]["results"]
+    assert result["ruleId"] == "preflight.consent-missing"
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "m.yaml"
+    line = (folder.path / "m.yaml").read_text(encoding="utf-8").splitlines()
+    assert "acceptTerms: false" in line[place["region"]["startLine"] - 1]
+
+    text = folder.run("doctor", "--emulator", "-f", "m.yaml", "-o", "markdown", expect=3).out
+    assert "| ❌ | `m.yaml:" in text
+    done = folder.run("doctor", "--emulator", "-f", "m.yaml", "--accept-terms", "-o", "json")
+    assert json.loads(done.out) == {
+        "subject": "1 deployment in 1 workspace",
+        "blocked": False,
+        "counts": {"error": 0, "warning": 0, "note": 0},
+        "findings": [],
+    }
+
+
+def test_doctor_reports_broken_manifests_in_the_same_form(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE.replace("resourceGroup:", "resourceGruop:"))
+    done = folder.run("doctor", "--emulator", "-f", "m.yaml", "-o", "sarif", expect=65)
+    found = json.loads(done.out)["runs"][0]["results"]
+    assert any("resourceGroup" in one["message"]["text"] for one in found)
+    assert not (folder.path / ".provisioner").exists()  # nothing was asked
+
+
+def test_models_without_azure(folder: Folder) -> None:
+    listed = folder.run("models", "list", "--offline", "--search", "llama-3.3", "-o", "json").out
+    (model,) = json.loads(listed)["models"]
+    assert model["serverless"]["marketplace"] is True
+    shown = folder.run("models", "show", "Llama-3.3-70B-Instruct", "--offline").out
+    assert "swedencentral" in shown
+    missing = folder.run("models", "show", "Llama-3.3-70B-Instruc", "--offline", expect=64)
+    assert "azureml-meta/Llama-3.3-70B-Instruct" in missing.err
+
+
+def test_role_shrinks_once_the_workspace_is_subscribed(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE + serverless("llama"))
+    before = json.loads(folder.run("role", "--emulator", "-f", "m.yaml").out)
+    assert before["AssignableScopes"] == ["/subscriptions/11111111-1111-1111-1111-111111111111"]
+    folder.run("apply", "--emulator", "--yes", "-f", "m.yaml")
+    after = json.loads(folder.run("role", "--emulator", "-f", "m.yaml").out)
+    assert after["AssignableScopes"] == [
+        f"{before['AssignableScopes'][0]}/resourceGroups/rg-ml-prod"
+    ]
+    assert "Microsoft.SaaS/register/action" in before["Actions"]
+    assert set(after["Actions"]) < set(before["Actions"])
