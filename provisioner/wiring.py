@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from provisioner.clock import Clock, SystemClock
 from provisioner.cloud import Cloud
 from provisioner.emulator import control
 from provisioner.errors import Failed, Problem, Who, define
+from provisioner.outputs import SecretStore
 from provisioner.resources import Secret
 
 EMULATOR_DOWN = define(
@@ -43,13 +44,16 @@ class Which:
 class Connection:
     """A cloud, and how to speak of it: None for the public one.
 
-    `ca_bundle` is what clients of the model must trust besides the public authorities.
+    `ca_bundle` is what clients of the model must trust besides the public authorities. `vault`
+    opens a Key Vault by its URL, as the same identity; None where there are none: a token of the
+    emulator is not for a real vault to see.
     """
 
     cloud: Cloud
     clock: Clock
     label: str | None = None
     ca_bundle: Path | None = None
+    vault: Callable[[str], SecretStore] | None = None
 
 
 @asynccontextmanager
@@ -58,7 +62,8 @@ async def connect(which: Which) -> AsyncIterator[Connection]:
     clock = SystemClock()
     settings, label = await _settings(which)
     async with azure.connect(settings, clock) as cloud:
-        yield Connection(cloud, clock, label, settings.ca_bundle)
+        vault = None if settings.emulator else cloud.vaults
+        yield Connection(cloud, clock, label, settings.ca_bundle, vault)
 
 
 async def _settings(which: Which) -> tuple[azure.Settings, str | None]:

@@ -22,6 +22,7 @@ from provisioner.azure.management import Management
 from provisioner.azure.marketplace import Agreements
 from provisioner.azure.registry import Registries
 from provisioner.azure.values import Json, mapping, text
+from provisioner.azure.vault import Vaults
 from provisioner.cloud import (
     Agreement,
     Lock,
@@ -74,6 +75,7 @@ class AzureCloud:
         self._management = Management(arm)
         self._agreements = Agreements(arm)
         self._operations: dict[str, str] = {}  # latest operation URL by resource key
+        self.vaults = Vaults(arm)
 
     # Reads of the workspace and what is in it.
 

@@ -108,6 +108,11 @@ def surroundings(output_format: str) -> outputs.Context:
     return outputs.Context(command=lambda line: click.echo(line, err=to_stderr))
 
 
+def with_vaults(context: outputs.Context, connection: Connection) -> outputs.Context:
+    """The same surroundings, with the Key Vaults that the connection's identity may open."""
+    return replace(context, vault=connection.vault)
+
+
 async def check_outputs(manifests: Manifests, context: outputs.Context) -> None:
     """Raises Refused when an output of the manifests could not be written."""
     problems: list[Problem] = []

@@ -19,7 +19,8 @@ class Dotenv(Document):
     path: OutputPath = Field(description="The file.", examples=["out/llama.env"])
     prefix: Prefix | None = Field(
         default=None,
-        description="Begins each variable's name; made from metadata.name when left out.",
+        description="Begins each variable's name; nothing when left out. Deployments that share a "
+        "file need different ones.",
         examples=["LLAMA_"],
     )
 

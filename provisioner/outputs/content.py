@@ -131,19 +131,21 @@ def kubernetes_text(
 ) -> str:
     """A Secret for `kubectl apply -f`. Raises SinkError when `old` is something else."""
     _own(old, {"kind", "stringData"})
-    return _yaml(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {
-                "name": sink.name,
-                "namespace": sink.namespace,
-                "labels": {"app.kubernetes.io/managed-by": "provisioner"},
-            },
-            "type": "Opaque",
-            "stringData": variables(credentials, None),
-        }
-    )
+    return _yaml({**secret_head(sink), "stringData": variables(credentials, None)})
+
+
+def secret_head(sink: KubernetesSecret) -> dict[str, object]:
+    """A Secret without its data."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": sink.name,
+            "namespace": sink.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "provisioner"},
+        },
+        "type": "Opaque",
+    }
 
 
 def _yaml(data: object) -> str:

@@ -27,13 +27,14 @@ from provisioner.outputs.content import (
     yaml_text,
 )
 from provisioner.outputs.files import locate, replace_text
+from provisioner.outputs.kubernetes import apply_secret, require_cluster
 from provisioner.outputs.pipelines import (
     azure_devops,
     github_file,
     github_output,
     require_azure_pipelines,
 )
-from provisioner.outputs.stores import key_vault, kubernetes_cluster
+from provisioner.outputs.stores import key_vault
 from provisioner.outputs.types import (
     Context,
     EndpointCredentials,
@@ -80,7 +81,7 @@ async def check_writable(sinks: Sequence[Output], context: Context) -> list[Prob
                 _refuse_tracked(path, context)
                 replace_text(path, str, context, dry=True)
             elif isinstance(sink, KubernetesSecret):
-                kubernetes_cluster(context)
+                await require_cluster(sink, context)
             elif isinstance(sink, GithubOutput):
                 github_file(context)
             elif isinstance(sink, AzureDevOps):
@@ -176,8 +177,10 @@ async def _write(credentials: EndpointCredentials, sink: Sink, context: Context)
             return azure_devops(credentials, sink, context)
         case KeyVault():
             return await key_vault(credentials, sink, context)
+        case KubernetesSecret():
+            return await apply_secret(credentials, sink, context)
         case _:
-            return kubernetes_cluster(context)
+            raise AssertionError(f"{type(sink).__name__} is a file")
 
 
 def _text(credentials: EndpointCredentials, sink: Sink, old: str | None) -> str:

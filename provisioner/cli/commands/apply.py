@@ -170,7 +170,7 @@ def _finish(
 
 
 def _say_how_to_write_again(flow: Flow, request: _Request, applied: Applied) -> None:
-    """A sink that failed rolls nothing back: the model is there, only its address did not arrive."""
+    """A sink that failed rolls nothing back: the model answers, only its key did not arrive."""
     failed = [one.deployment for one in applied.sinks if one.status is Status.FAILED]
     if not failed or flow.session.log_json:
         return

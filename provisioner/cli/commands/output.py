@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
@@ -9,7 +10,7 @@ import click
 from provisioner import outputs
 from provisioner.cli import loop
 from provisioner.cli.commands.validate import load
-from provisioner.cli.flow import Flow, surroundings
+from provisioner.cli.flow import Flow, surroundings, with_vaults
 from provisioner.cli.options import (
     azure_options,
     format_option,
@@ -82,8 +83,10 @@ async def _output(flow: Flow, request: _Request) -> int:
     chosen = choose(request.name, list(published(wanted)))
     async with flow.connect() as connection:
         found = await credentials(connection.cloud, chosen)
-    if request.write:
-        return await _write(flow, request, chosen, found)
+        if request.write:
+            context = with_vaults(surroundings(request.output_format), connection)
+            results = await outputs.write(found, chosen.origin.outputs, context)
+            return _written(flow, request, chosen, results)
     try:
         _show(request, found)
     except SinkError as error:
@@ -103,11 +106,9 @@ def _show(request: _Request, found: EndpointCredentials) -> None:
         click.echo(secret_of(found).reveal() if request.key else found.url)
 
 
-async def _write(
-    flow: Flow, request: _Request, chosen: Published, found: EndpointCredentials
+def _written(
+    flow: Flow, request: _Request, chosen: Published, results: Sequence[outputs.SinkResult]
 ) -> int:
-    context = surroundings(request.output_format)
-    results = await outputs.write(found, chosen.origin.outputs, context)
     failed = [result for result in results if result.status is Status.FAILED]
     show([result.problem for result in failed if result.problem], flow.session)
     if request.output_format == "text":
@@ -120,7 +121,7 @@ async def _write(
             {"sink": result.sink, "target": result.target, "status": str(result.status)}
             for result in results
         ]
-        print_document({"name": found.name, "outputs": written}, request.output_format)
+        print_document({"name": request.name, "outputs": written}, request.output_format)
     if not failed:
         return ExitCode.DONE
     return ExitCode.PARTIAL if len(failed) < len(results) else ExitCode.FAILED

@@ -18,7 +18,7 @@ from provisioner import apply as applying
 from provisioner import pipeline
 from provisioner import plan as planning
 from provisioner.cli import codes, loop
-from provisioner.cli.flow import Flow, check_outputs, surroundings
+from provisioner.cli.flow import Flow, check_outputs, surroundings, with_vaults
 from provisioner.cli.health import Health, serve
 from provisioner.cli.options import (
     azure_options,
@@ -152,8 +152,9 @@ async def _work(watch: _Watch) -> int:
             raise Refused(*guarded)
         settings = _settings(watch)
         applied = await pipeline.carry_out(
-            prepared, connection.cloud, connection.clock, emit, settings, context
-        )
+            prepared, connection.cloud, connection.clock, emit, settings,
+            with_vaults(context, connection),
+        )  # fmt: skip
         reaped = await _reap(watch, connection, emit)
         _account(watch, prepared, applied, reaped)
     problems = (*applied.problems, *reaped.problems)
