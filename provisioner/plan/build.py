@@ -18,7 +18,7 @@ from provisioner.plan.managed import (
     remove_endpoint,
     wait_gone,
 )
-from provisioner.plan.scene import belongs
+from provisioner.plan.scene import claimant
 from provisioner.plan.serverless import plan_serverless, remove_serverless
 from provisioner.plan.steps import Because, Create, Plan, Replace, Step, Unchanged
 from provisioner.resources import (
@@ -211,7 +211,7 @@ def _destroy_endpoint(
     names = " and ".join(one.origin.name for one in wanted.deployments)
     if not _removable(draft, id, live, names) or live is None:
         return
-    doomed = [one for one in parts if any(belongs(one, wish) for wish in wanted.deployments)]
+    doomed = [one for one in parts if claimant(one, wanted) is not None]
     foreign = [one for one in doomed if not _removable(draft, one.id, one, names)]
     if foreign:
         return

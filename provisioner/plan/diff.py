@@ -30,6 +30,9 @@ _KEPT_TAGS = frozenset({TAG_EXPIRES, TAG_TERMS})
 """Fixed at creation: a wish for another value is no difference."""
 
 
+_SECONDS = frozenset({"request_timeout", "max_queue_wait", "initial_delay", "period", "timeout"})
+
+
 def diff(wanted: Resource, live: Resource) -> tuple[Change, ...]:
     """The differences that matter, those that force a replacement first.
 
@@ -94,7 +97,8 @@ def _serverless(wanted: ServerlessEndpoint, live: ServerlessEndpoint) -> Iterato
     # A service that does not report content safety leaves nothing to compare.
     known = None not in (wanted.content_safety, live.content_safety)
     if known and wanted.content_safety != live.content_safety:
-        yield Change("content_safety", _text(live.content_safety), _text(wanted.content_safety))
+        old, new = _text(live.content_safety), _text(wanted.content_safety)
+        yield Change("content_safety", old and old.lower(), new and new.lower())
     yield from _tags(wanted.tags, live.tags)
 
 
@@ -175,7 +179,8 @@ def _settings(name: str, wanted: object | None, live: object | None) -> Iterator
         value = getattr(wanted, part.name)
         have = getattr(live, part.name, None)
         if value is not None and not _same(value, have):
-            yield Change(f"{name}.{part.name}", _text(have), _text(value))
+            unit = "s" if part.name in _SECONDS else ""
+            yield Change(f"{name}.{part.name}", _text(have, unit), _text(value, unit))
 
 
 def _same(wanted: object, live: object) -> bool:
@@ -185,13 +190,13 @@ def _same(wanted: object, live: object) -> bool:
     return wanted == live or (wanted is False and live is None)
 
 
-def _text(value: object) -> str | None:
+def _text(value: object, unit: str = "") -> str | None:
     match value:
         case None:
             return None
         case bool():
             return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
+        case float():
+            return f"{value:g}{unit}"
         case _:
-            return str(value)
+            return f"{value}{unit}"

@@ -110,7 +110,7 @@ class Item(Generic[R]):
     """One wish and what is live under its name.
 
     `created` gives the resource as it is to be created, with what only creation can set. `limit`
-    is how long Azure itself lets it live.
+    is how long Azure itself lets it live; `why`, the reason of a creation.
     """
 
     wanted: R
@@ -121,6 +121,7 @@ class Item(Generic[R]):
     lifetime: Lifetime | None = None
     created: Callable[[R], R] | None = None
     limit: timedelta | None = None
+    why: str = "does not exist"
 
     def for_creation(self) -> R:
         return self.created(self.wanted) if self.created is not None else self.wanted
@@ -180,7 +181,7 @@ def converge(draft: Draft, item: Item[R]) -> str | None:
     live = item.live
     item = _dated(draft, item)
     if live is None:
-        return _create(draft, item, "does not exist")
+        return _create(draft, item, item.why)
     if live.state is State.DELETING:
         gone = _await(draft, item, live, Until.ABSENT)
         return _create(draft, replace(item, needs=(*item.needs, gone)), "is being deleted")

@@ -17,8 +17,8 @@ from provisioner.plan.draft import NOT_OURS, Draft, Item, claim, converge, owner
 from provisioner.plan.rollout import plan_deployment
 from provisioner.plan.scene import (
     Scene,
-    belongs,
     carried,
+    claimant,
     nonzero,
     other_slot,
     scaled,
@@ -161,11 +161,7 @@ def orphans(
     draft: Draft, wanted: WantedEndpoint, deployments: Iterable[Live[OnlineDeployment]]
 ) -> list[Live[OnlineDeployment]]:
     """Our live deployments that no manifest of their endpoint names."""
-    return [
-        live
-        for live in deployments
-        if draft.owns(live) and not any(belongs(live, one) for one in wanted.deployments)
-    ]
+    return [live for live in deployments if draft.owns(live) and claimant(live, wanted) is None]
 
 
 def remove_deployments(

@@ -9,17 +9,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 from provisioner.desired import WantedDeployment
-from provisioner.errors import Problem
-from provisioner.plan.draft import OTHER_STACK, Draft, Item, claim, converge, owner_of
-from provisioner.plan.scene import Scene, belongs, deployment_id, other_slot, will_replace
-from provisioner.plan.steps import Await, Rollout, Until
-from provisioner.resources import Live, OnlineDeployment, State, describe
+from provisioner.errors import Problem, Who, define
+from provisioner.plan.draft import Draft, Item, claim, converge, owner_of
+from provisioner.plan.scene import Scene, deployment_id, other_slot, will_replace
+from provisioner.plan.steps import Await, Because, Rollout, Until
+from provisioner.resources import Live, OnlineDeployment, ResourceId, State, describe
+
+NAME_IN_USE = define(
+    "plan.name-in-use",
+    "a deployment's name, or its second one, is taken",
+    "A blue/green rollout of x needs the names x and x-2 by turns. On this endpoint, one of them "
+    "belongs to another manifest or to somebody else.",
+    Who.AUTHOR,
+)
 
 
 def plan_deployment(draft: Draft, scene: Scene, one: WantedDeployment) -> None:
     """Plan what makes `one` live; its share of the final traffic is noted in the scene."""
     home = scene.find(one.resource.id.name)
-    if home is not None and not (draft.owns(home) and belongs(home, one)):
+    if home is not None and not scene.ours(draft, home, one):
         _take(draft, scene, one, home)
         return
     members = _members(draft, scene, one)
@@ -42,20 +50,19 @@ def _take(draft: Draft, scene: Scene, one: WantedDeployment, home: Live[OnlineDe
     """The name is taken: adopt what is there, or be refused."""
     item = _item(scene, one, home.id.name)
     if owner_of(home) == draft.stack:
-        _occupied(draft, one, home)
+        _occupied(draft, one, home.id)
     elif claim(draft, item):
         scene.stand(home.id.name, one.traffic, converge(draft, item))
 
 
-def _occupied(draft: Draft, one: WantedDeployment, live: Live[OnlineDeployment]) -> None:
+def _occupied(draft: Draft, one: WantedDeployment, id: ResourceId) -> None:
     draft.refusals.append(
         Problem(
-            OTHER_STACK,
-            f"the {describe(live.id)} belongs to another manifest or to nobody of this stack, and "
-            f"{one.origin.name} needs its name",
-            "give one of the two manifests another metadata.name, or remove that deployment",
+            NAME_IN_USE,
+            f"{one.origin.name} needs the {describe(id)}, which is somebody else's",
+            "give one of the two another name, or remove that deployment",
             position=one.origin.position,
-            resource=live.id.arm_id,
+            resource=id.arm_id,
         )
     )
 
@@ -64,7 +71,7 @@ def _members(draft: Draft, scene: Scene, one: WantedDeployment) -> list[Live[Onl
     """Our live deployments in either slot: the one that carries most comes first."""
     name = one.resource.id.name
     found = [scene.find(slot) for slot in (name, other_slot(name))]
-    ours = [live for live in found if live and draft.owns(live) and belongs(live, one)]
+    ours = [live for live in found if live and scene.ours(draft, live, one)]
     return sorted(ours, key=lambda live: -scene.share(live.id.name))
 
 
@@ -133,20 +140,44 @@ def _roll_out(
     new, alive = slots
     if new is not None:
         old, slot = next(live for live in alive if live is not new), new.id.name
+        step = _bring_up(draft, scene, one, slot)
     else:
         old = next((live for live in alive if not live.state.broken), alive[0])
         name = one.resource.id.name
         slot = other_slot(name) if old.id.name.lower() == name.lower() else name
-        there = scene.find(slot)
-        if there is not None and not (draft.owns(there) and belongs(there, one)):
-            _occupied(draft, one, there)
+        if not _free(draft, scene, one, slot):
             return
-    step = _bring_up(draft, scene, one, slot)
+        step = _make_anew(draft, scene, one, slot)
     needs = (step,) if step is not None else ()
     if scene.share(old.id.name) and one.traffic:
         needs = (_move(draft, scene, one, (old.id.name, slot), needs),)
     scene.stand(slot, one.traffic, needs[0] if needs else None)
     scene.superseded.append((old, needs))
+
+
+def _free(draft: Draft, scene: Scene, one: WantedDeployment, slot: str) -> bool:
+    """Whether `slot` is one's own to use; a refusal is noted when not."""
+    there = scene.find(slot)
+    others = [other for other in scene.wanted.deployments if other is not one]
+    if (there is None or scene.ours(draft, there, one)) and not any(
+        other.resource.id.name.lower() == slot.lower() for other in others
+    ):
+        return True
+    _occupied(draft, one, deployment_id(scene.id, slot))
+    return False
+
+
+def _make_anew(draft: Draft, scene: Scene, one: WantedDeployment, slot: str) -> str | None:
+    """The new definition in `slot`; a third one that is still there makes way, without traffic."""
+    there = scene.find(slot)
+    if there is None or there.state.broken or there.state is State.DELETING:
+        return _bring_up(draft, scene, one, slot)
+    drained = scene.drain(draft, there, "makes way for a newer definition")
+    reason = "makes way for a newer definition"
+    gone = draft.delete(there.id, Because.SUPERSEDED, reason, needs=drained)
+    item = _item(scene, one, slot)
+    why = "follows one that was never rolled out"
+    return converge(draft, replace(item, live=None, needs=(*item.needs, gone), why=why))
 
 
 def _move(

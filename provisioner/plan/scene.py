@@ -38,13 +38,18 @@ def other_slot(name: str) -> str:
     return f"{name[: _NAME_LIMIT - 7]}-{digest}-2"
 
 
-def belongs(live: Live[OnlineDeployment], wanted: WantedDeployment) -> bool:
-    """Whether a live deployment of our stack is `wanted`, under its own name or its second one."""
+def claimant(live: Live[OnlineDeployment], wanted: WantedEndpoint) -> WantedDeployment | None:
+    """Whose a live deployment of our stack is: the wish of its name, unless it is the second slot
+    of another one."""
     name, named = live.id.name.lower(), tag_of(live.resource.tags, TAG_NAME)
-    first = wanted.resource.id.name
-    if name == first.lower():
-        return named in (None, first)
-    return name == other_slot(first).lower() and named == first
+    first = None
+    for one in wanted.deployments:
+        own = one.resource.id.name
+        if named == one.origin.name and name == other_slot(own).lower():
+            return one
+        if name == own.lower():
+            first = one
+    return first
 
 
 @dataclass(slots=True)
@@ -70,6 +75,10 @@ class Scene:
 
     def find(self, name: str) -> Live[OnlineDeployment] | None:
         return self.deployments.get(name.lower())
+
+    def ours(self, draft: Draft, live: Live[OnlineDeployment], one: WantedDeployment) -> bool:
+        """Whether `live` is what our stack made for `one`."""
+        return draft.owns(live) and claimant(live, self.wanted) is one
 
     def share(self, name: str) -> int:
         return self.traffic.get(name, 0)

@@ -295,12 +295,17 @@ class Plan:
         return not self.steps
 
     def counts(self) -> Mapping[str, int]:
-        """How many steps of each action, in the order of the summary line."""
+        """How many resources each action concerns, in the order of the summary line.
+
+        Traffic on an endpoint that is made or removed in the same plan is part of that.
+        """
         totals = dict.fromkeys(
             ("create", "change", "adopt", "replace", "recover", "delete", "wait"), 0
         )
+        whole = {step.target for step in self.steps if isinstance(step, Create | Replace | Delete)}
         for step in self.steps:
-            totals[action(step)] += 1
+            if not (isinstance(step, SetTraffic) and step.target in whole):
+                totals[action(step)] += 1
         return totals
 
 

@@ -192,8 +192,8 @@ def _unchanged(plan: Plan, width: int, *, verbose: bool) -> Iterator[Line]:
         return
     for reason, count in words.unchanged(plan):
         first = next(one for one in quiet if one.reason == reason)
-        things = describe(first.id) if count == 1 else f"{count} resources"
-        yield from _faint(f"{things}: {reason}", "    = ", width)
+        things = f"{describe(first.id)}: {reason}" if count == 1 else words.counted(reason, count)
+        yield from _faint(things, "    = ", width)
 
 
 def _end(plan: Plan, width: int) -> Iterator[Line]:
@@ -212,12 +212,9 @@ def _end(plan: Plan, width: int) -> Iterator[Line]:
 
 
 def _why(plan: Plan) -> str:
-    """Why there is nothing to do: `3 resources: matches its manifest.`"""
-    reasons = words.unchanged(plan)
-    if not reasons:
-        return "Nothing is named by a manifest."
-    parts = [f"{count} resource{'s' * (count != 1)}: {why}" for why, count in reasons]
-    return f"{'; '.join(parts)}."
+    """Why there is nothing to do: `3 match their manifests, 1 already subscribed.`"""
+    parts = [words.counted(reason, count) for reason, count in words.unchanged(plan)]
+    return f"{', '.join(parts)}." if parts else "No manifest names anything here."
 
 
 def _faint(sentence: str, head: str, width: int) -> Iterator[Line]:

@@ -205,6 +205,17 @@ def unchanged(plan: Plan) -> tuple[tuple[str, int], ...]:
     return tuple(Counter(one.reason for one in quiet(plan)).most_common())
 
 
+_PLURALS = {
+    "matches its manifest": "match their manifests",
+    "does not exist": "do not exist",
+}
+
+
+def counted(reason: str, count: int) -> str:
+    """`1 matches its manifest`, `3 match their manifests`."""
+    return f"{count} {_PLURALS.get(reason, reason) if count != 1 else reason}"
+
+
 def quiet(plan: Plan) -> tuple[Unchanged, ...]:
     """The unchanged resources that no step names: an endpoint whose traffic moves is not one."""
     targets = {step.target for step in plan.steps}
