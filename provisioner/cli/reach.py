@@ -11,8 +11,10 @@ from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.inference import base_url
 from provisioner.outputs import EndpointCredentials
+from provisioner.outputs.content import secret_of
+from provisioner.outputs.types import SinkError
 from provisioner.publish import NO_URL, Published
-from provisioner.resources import describe
+from provisioner.resources import Secret, describe
 
 
 def choose(name: str, candidates: Sequence[Published]) -> Published:
@@ -60,3 +62,11 @@ async def credentials(cloud: Cloud, chosen: Published) -> EndpointCredentials:
     return EndpointCredentials(
         chosen.origin.name, base_url(live.url), keys, chosen.model, chosen.target
     )
+
+
+def key_of(found: EndpointCredentials) -> Secret:
+    """The key to call with. Raises Failed when Azure gave none."""
+    try:
+        return secret_of(found)
+    except SinkError as error:
+        raise Failed(error.problem) from error

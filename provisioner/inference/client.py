@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -145,7 +145,7 @@ class Client:
             raise self._unintelligible(path, f"it is no JSON: {error}") from error
         return document if isinstance(document, dict) else {"": document}
 
-    async def stream(self, call: Call) -> AsyncIterator[Chunk]:
+    async def stream(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """The chunks of a streamed call, as they come. Raises CallFailed, also in the middle."""
         body = call.body()
         try:
@@ -259,7 +259,10 @@ class Client:
         )
 
     def _failed(self, refusal: Refusal, path: str) -> CallFailed:
-        problem = problem_of(refusal, self._base + path)
+        where = self._base + path
+        if self._endpoint.deployment:
+            where += f" (deployment {self._endpoint.deployment})"
+        problem = problem_of(refusal, where)
         return CallFailed(problem, refusal.status, transient=refusal.transient)
 
     def _no_answer(self, path: str, error: Exception) -> CallFailed:

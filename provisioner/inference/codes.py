@@ -25,6 +25,12 @@ BAD_IMAGE: Final = define(
     "are never fetched from elsewhere.",
     Who.OPERATOR,
 )
+NO_SNIPPET: Final = define(
+    "inference.no-snippet",
+    "the client cannot make this call",
+    "The client library has no function for this API.",
+    Who.OPERATOR,
+)
 INSECURE: Final = define(
     "inference.insecure",
     "the model's address is not https",

@@ -99,7 +99,7 @@ async def _failure(endpoint: Endpoint, call: Call = HELLO, **options: Any) -> Ca
 
 
 async def _heard(client: Client, call: Call) -> str:
-    async with aclosing(client.stream(call)) as chunks:  # type: ignore[type-var]
+    async with aclosing(client.stream(call)) as chunks:
         pieces = [piece async for chunk in chunks for piece in chunk.pieces]
     return joined(pieces)[0].text
 
