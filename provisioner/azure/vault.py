@@ -6,14 +6,16 @@ audience of its own domain.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from provisioner.azure.client import Arm
 from provisioner.azure.credentials import RETRIES
-from provisioner.azure.faults import fault_of
+from provisioner.azure.faults import fault_of, load_json
 from provisioner.azure.retry import cause_of, is_untrusted
+from provisioner.azure.values import mapping, text
 from provisioner.errors.cloud import CloudError, ServiceFault
 from provisioner.resources import Secret
 
@@ -84,19 +86,28 @@ class Vault:
         operation = f"{method} {self._url}/secrets/{name}"
         if isinstance(error, HttpResponseError) and error.response is not None:
             answer: Any = error.response
-            return CloudError(
-                fault_of(
-                    status=error.status_code or 0,
-                    headers=dict(answer.headers),
-                    body=_body(answer),
-                    operation=operation,
-                )
+            body = _body(answer)
+            fault = fault_of(
+                status=error.status_code or 0,
+                headers=dict(answer.headers),
+                body=body,
+                operation=operation,
             )
+            return CloudError(replace(fault, code=_inner_code(body) or fault.code))
         if isinstance(error, ValueError):  # the challenge names a domain that is not the vault's
             fault = ServiceFault(401, "NotAVault", str(error).partition(" Pass ")[0], operation)
             return CloudError(fault)
         code = "CertificateNotTrusted" if is_untrusted(error) else "ConnectionRefused"
         return CloudError(ServiceFault(0, code, str(cause_of(error) or error), operation))
+
+
+def _inner_code(body: bytes) -> str | None:
+    """A vault says "Forbidden" outside and why (ForbiddenByFirewall …) inside."""
+    try:
+        error = mapping(mapping(load_json(body)).get("error"))
+    except ValueError:
+        return None
+    return text(mapping(error.get("innererror")).get("code"))
 
 
 def _body(response: Any) -> bytes:
