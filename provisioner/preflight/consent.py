@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from provisioner.cloud import Agreement
 from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan.steps import Subscribe
-from provisioner.preflight.case import Case, known_model, unread
+from provisioner.preflight.case import Case, known_model, listed, unread
 from provisioner.preflight.constraints import Unread
 from provisioner.resources import AgreementId
 
@@ -17,6 +17,13 @@ CONSENT_MISSING = define(
     "The plan would subscribe a workspace to a paid offer, which is an acceptance of its terms; "
     "neither the manifest nor the command line gave that consent.",
     Who.AUTHOR,
+)
+TERMS_ACCEPTED = define(
+    "preflight.accepts-terms",
+    "the apply accepts Marketplace terms",
+    "Consent was given, and the apply acts on it: it signs the offer's agreement and subscribes "
+    "the workspace. Usage is billed from then on at the offer's prices.",
+    Who.OPERATOR,
 )
 OFFER_UNKNOWN = define(
     "preflight.offer-unknown",
@@ -30,7 +37,9 @@ _LINKS = (("license", "licence"), ("terms", "Marketplace terms"), ("privacy", "p
 
 
 def check_consent(case: Case) -> Iterator[Problem]:
-    """One finding per subscription that nobody consented to, and per offer that does not exist."""
+    """One finding per subscription that nobody consented to, and per offer that does not exist;
+    a note per offer whose terms are about to be accepted."""
+    yield from _acceptances(case)
     for step in case.plan.steps:
         if not isinstance(step, Subscribe):
             continue
@@ -58,6 +67,28 @@ def check_consent(case: Case) -> Iterator[Problem]:
                 resource=step.target.arm_id,
                 details=facts_of_offer(case, step),
             )
+
+
+def _acceptances(case: Case) -> Iterator[Problem]:
+    """What the apply will agree to, once per offer: publisher, terms, price, and on whose word."""
+    groups: dict[tuple[str, str], list[Subscribe]] = {}
+    for step in case.plan.steps:
+        if isinstance(step, Subscribe) and step.consent is not None:
+            groups.setdefault((step.resource.model.short, str(step.plan)), []).append(step)
+    for steps in groups.values():
+        first = steps[0]
+        if first.consent is None:
+            continue
+        places = listed([step.target.workspace.name for step in steps], 4)
+        yield Problem(
+            TERMS_ACCEPTED,
+            f"the apply accepts the terms and prices of {first.resource.model.name} for {places}, "
+            f"on the word of {first.consent.by}",
+            "nothing to do, if that is meant",
+            severity=Severity.NOTE,
+            position=_position(case, first),
+            details=facts_of_offer(case, first),
+        )
 
 
 def _position(case: Case, step: Subscribe) -> Position | None:

@@ -22,12 +22,12 @@ def test_doctor_annotates_a_pull_request(folder: Folder) -> None:
     text = folder.run("doctor", "--emulator", "-f", "m.yaml", "-o", "markdown", expect=3).out
     assert "| ❌ | `m.yaml:" in text
     done = folder.run("doctor", "--emulator", "-f", "m.yaml", "--accept-terms", "-o", "json")
-    assert json.loads(done.out) == {
-        "subject": "1 deployment in 1 workspace",
-        "blocked": False,
-        "counts": {"error": 0, "warning": 0, "note": 0},
-        "findings": [],
-    }
+    report = json.loads(done.out)
+    assert report["blocked"] is False
+    assert report["counts"] == {"error": 0, "warning": 0, "note": 1}
+    (note,) = report["findings"]
+    assert note["code"] == "preflight.accepts-terms"
+    assert any("terms and prices: https://" in line for line in note["details"])
 
 
 def test_doctor_reports_broken_manifests_in_the_same_form(folder: Folder) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +94,36 @@ spec:
 """
 
 
+def managed_set(numbers: Iterable[int]) -> str:
+    """Deployments of one endpoint that carry no traffic."""
+    return "".join(
+        managed(", endpointName: phi-NUMBER, traffic: 0").replace(
+            "name: phi-NUMBER}", f"name: phi-NUMBER-{number}}}"
+        )
+        for number in numbers
+    )
+
+
+def two_workspaces(region: str) -> dict[str, Any]:
+    places = [
+        {"name": "mlw-prod", "location": "eastus2"},
+        {"name": "mlw-second", "location": region},
+    ]
+    return tenant(group={"workspaces": places})
+
+
+def second_workspace(region: str) -> str:
+    return "---\n" + WORKSPACE.replace("ml-prod}", "ml-second}").replace(
+        "mlw-prod", "mlw-second"
+    ).replace("REGION", region)
+
+
+def in_second(number: int, model: str, endpoint: str) -> str:
+    """A serverless endpoint in the second workspace."""
+    text = serverless(f"azureml/{model}", f"second-{number}").replace("ml-prod", "ml-second")
+    return text.replace("serverless: {}", f"serverless: {{endpointName: {endpoint}-NUMBER}}")
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A scenario, manifests, and the code of the finding that is due; None: none may block."""
@@ -105,7 +135,9 @@ class Scene:
     who: tuple[str, str] = OWNER
     region: str = "eastus2"
     accept: bool = True
-    blocks: bool = True
+    first: str = ""
+    """Manifests that are applied before; empty: nothing is there."""
+    destroys: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -267,6 +299,64 @@ SCENES = [
         "preflight.locked",
     ),
     Scene("delete lock", tenant(group=locked("CanNotDelete")), serverless(), None),
+    Scene(
+        "delete lock, destroying",
+        tenant(group=locked("CanNotDelete")),
+        serverless("azureml/Phi-4"),
+        "preflight.locked",
+        first=serverless("azureml/Phi-4"),
+        destroys=True,
+    ),
+    Scene(
+        "destroying",
+        tenant(),
+        serverless("azureml/Phi-4"),
+        None,
+        first=serverless("azureml/Phi-4"),
+        destroys=True,
+    ),
+    Scene(
+        "21 deployments of one endpoint",
+        tenant(quotas=cores("0/999")),
+        managed_set(range(21)),
+        "preflight.too-many",
+        first=managed_set(range(20)),
+    ),
+    Scene(
+        "20 deployments of one endpoint",
+        tenant(quotas=cores("0/999")),
+        managed_set(range(20)),
+        None,
+        first=managed_set(range(19)),
+    ),
+    Scene(
+        "scaling beyond the quota",
+        tenant(quotas=cores("48/96")),
+        managed().replace("instanceCount: 1", "instanceCount: 3"),
+        "preflight.quota-short",
+        first=managed(),
+    ),
+    Scene(
+        "scaling within the quota",
+        tenant(quotas=cores("48/96")),
+        managed().replace("instanceCount: 1", "instanceCount: 2"),
+        None,
+        first=managed(),
+    ),
+    Scene(
+        "name that another workspace has",
+        two_workspaces("eastus2"),
+        second_workspace("eastus2") + serverless("azureml/Phi-4") + in_second(3, "Phi-4", "next"),
+        "preflight.name-clash",
+        first=second_workspace("eastus2") + in_second(2, "Phi-4-mini-instruct", "llama"),
+    ),
+    Scene(
+        "name that another workspace has in another region",
+        two_workspaces("westus3"),
+        second_workspace("westus3") + serverless("azureml/Phi-4") + in_second(3, "Phi-4", "next"),
+        None,
+        first=second_workspace("westus3") + in_second(2, "Phi-4-mini-instruct", "llama"),
+    ),
     Scene("no consent", tenant(), serverless(), "preflight.consent-missing", accept=False),
 ]
 
@@ -317,13 +407,14 @@ async def signed_in(record: control.Record, who: tuple[str, str]) -> AsyncIterat
         yield cloud
 
 
-async def judged(cloud: Cloud, scene: Scene) -> Prepared:
-    text = WORKSPACE + scene.manifests
+async def judged(cloud: Cloud, scene: Scene, manifests: str, *, destroys: bool = False) -> Prepared:
+    text = WORKSPACE + manifests
     text = text.replace("SUBSCRIPTION", IDS[scene.name]).replace("REGION", scene.region)
     text = text.replace("NUMBER", str(list(IDS).index(scene.name)))
     loaded = manifest.load(["-"], stdin=io.StringIO(text))
     wish = Wish(accept_terms=scene.accept)
-    return await pipeline.prepare(loaded, cloud, wish, SystemClock(), ignore)
+    prepare = pipeline.prepare_destroy if destroys else pipeline.prepare
+    return await prepare(loaded, cloud, wish, SystemClock(), ignore)
 
 
 async def carried_out(cloud: Cloud, plan: Plan, seconds: float) -> list[Problem]:
@@ -338,15 +429,17 @@ async def carried_out(cloud: Cloud, plan: Plan, seconds: float) -> list[Problem]
 @pytest.mark.parametrize("scene", SCENES, ids=str)
 async def test_scene(scene: Scene, record: control.Record) -> None:
     async with signed_in(record, scene.who) as cloud:
-        found = await judged(cloud, scene)
+        if scene.first:
+            before = await judged(cloud, scene, scene.first)
+            assert not await carried_out(cloud, before.plan, 60)
+        found = await judged(cloud, scene, scene.manifests, destroys=scene.destroys)
         blocks = {one.code.id for one in blocking(found.findings)}
         failures = await carried_out(cloud, found.plan, 5 if scene.code else 60)
     if scene.code is None:
         assert not blocks
         assert not failures
         return
-    told = blocks if scene.blocks else {one.code.id for one in found.findings}
-    assert told == {scene.code}
+    assert blocks == {scene.code}
     assert failures, "the service would have done it: the check is wrong"
     for one in found.findings:
         assert one.hint
