@@ -148,12 +148,16 @@ class WantedEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything that a set of manifests wishes for, for one stack."""
+    """Everything that a set of manifests wishes for, for one stack.
+
+    `idle` are workspaces that are declared and that no deployment names: pruning looks there too.
+    """
 
     stack: str
     workspaces: Mapping[WorkspaceId, WantedWorkspace]
     serverless: tuple[WantedServerless, ...]
     endpoints: tuple[WantedEndpoint, ...]
+    idle: tuple[WorkspaceId, ...] = ()
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -181,8 +185,10 @@ def desired(manifests: Manifests, *, stack: str, accept_terms: bool = False) -> 
         elif target.managed_compute is not None:
             wanted = _deployment(loaded, target.managed_compute, workspace, stack)
             managed.setdefault(wanted.resource.id.endpoint, []).append((loaded, wanted))
+    places = [_place(document) for document in manifests.workspaces]
     return Desired(
         stack=stack,
+        idle=tuple(id for id in dict.fromkeys(places) if id not in workspaces),
         workspaces=MappingProxyType(workspaces),
         serverless=tuple(serverless),
         endpoints=tuple(_endpoint(id, members, stack) for id, members in managed.items()),
@@ -195,11 +201,9 @@ def _workspace(
     reference = loaded.document.spec.workspace
     if isinstance(reference, str):
         document = declared[reference]
-        spec = document.document.spec
-        name = spec.workspace_name or document.document.metadata.name
         position = document.position("spec", "region")
-        region = spec.region
-        id = WorkspaceId(str(spec.subscription_id), spec.resource_group, name)
+        region = document.document.spec.region
+        id = _place(document)
     else:
         position = loaded.position("spec", "workspace", "region")
         region = reference.region
@@ -207,6 +211,12 @@ def _workspace(
             str(reference.subscription_id), reference.resource_group, reference.workspace_name
         )
     return WantedWorkspace(id, normal_region(region), position)
+
+
+def _place(loaded: Loaded[schema.Workspace]) -> WorkspaceId:
+    spec = loaded.document.spec
+    name = spec.workspace_name or loaded.document.metadata.name
+    return WorkspaceId(str(spec.subscription_id), spec.resource_group, name)
 
 
 def _origin(loaded: Loaded[schema.ModelDeployment]) -> Origin:

@@ -44,7 +44,7 @@ async def observe(cloud: CloudReader, desired: Desired, *, whole: bool = False) 
     """The live state of every workspace that `desired` names.
 
     Only the collections that the wishes need are listed; `whole` lists all of them and every
-    deployment, which pruning and reports need. Raises CloudError.
+    deployment, in idle workspaces too, which pruning and reports need. Raises CloudError.
     """
     needs_serverless = {wish.resource.id.workspace for wish in desired.serverless}
     managed: dict[WorkspaceId, set[ResourceId]] = {}
@@ -59,7 +59,7 @@ async def observe(cloud: CloudReader, desired: Desired, *, whole: bool = False) 
                 managed=whole or id in managed,
                 relevant=_relevant(desired.stack, managed.get(id, set()), whole=whole),
             )
-            for id in desired.workspaces
+            for id in (*desired.workspaces, *(desired.idle if whole else ()))
         )
     )
     return {view.id: view for view in seen}

@@ -82,7 +82,7 @@ def _documents(text: str) -> list[str]:
 
 
 def _seed(cloud: FakeCloud, live: Mapping[str, Any]) -> None:
-    """`ours: name` stands for our tags; `tags` are further ones; `in` is a deployment's endpoint."""
+    """`ours: name` stands for our tags, `tags` are further ones, `in` names the endpoint."""
     more: dict[str, Any] = {}
     if "offer" in live:
         more["plan"] = MarketplacePlan(*live["offer"].split("/"))

@@ -1,6 +1,11 @@
-"""The JSON Schema (2020-12) of `plan.json.document`; published as docs/plan.schema.json."""
+"""The JSON Schema (2020-12) of `plan.json.document`; published as docs/plan.schema.json.
+
+Written with: python -c "from provisioner.plan.schema import text; print(text(), end='')"
+"""
 
 from __future__ import annotations
+
+import json
 
 from provisioner.plan.json import SCHEMA_VERSION, Json
 from provisioner.plan.steps import Because, Effect, Until
@@ -50,6 +55,11 @@ def schema() -> Json:
             "position": _position(),
         },
     }
+
+
+def text() -> str:
+    """The schema as it is published."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _object(properties: Json, required: list[str] | None = None) -> Json:

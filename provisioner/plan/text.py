@@ -200,10 +200,12 @@ def _end(plan: Plan, width: int) -> Iterator[Line]:
     if plan.refusals:
         count = len(plan.refusals)
         sentence = f"Refused: {count} problem{'' if count == 1 else 's'} forbid{'s' * (count == 1)}"
-        yield Line((Span(f"{sentence} this plan.", Tone.WARNING),))
+        for part in _wrap(f"{sentence} this plan.", 0, width):
+            yield Line((Span(part, Tone.WARNING),))
         return
     if plan.steps:
-        yield Line((Span(words.summary(plan), Tone.STRONG),))
+        for part in _wrap(words.summary(plan), 0, width):
+            yield Line((Span(part, Tone.STRONG),))
         return
     first, *rest = _wrap(_why(plan), len("No changes. "), width)
     yield Line((Span("No changes.", Tone.STRONG), Span(f" {first}")))
