@@ -90,6 +90,8 @@ class Context:
     watcher: Watcher = field(init=False)
     lives: dict[ResourceId, AnyLive] = field(default_factory=dict)
     signing: dict[AgreementId, asyncio.Lock] = field(default_factory=dict)
+    signed: set[AgreementId] = field(default_factory=set)
+    """Agreements that were seen accepted: nobody asks for them again."""
     settling: dict[ResourceId, asyncio.Event] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

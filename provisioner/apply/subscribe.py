@@ -116,16 +116,19 @@ async def _sign(context: Context, step: Subscribe, plan: MarketplacePlan) -> Clo
     """Sign once per Azure subscription and plan, whoever else needs it; the refusal if refused."""
     id = AgreementId(step.target.workspace.subscription, plan)
     async with context.signing.setdefault(id, asyncio.Lock()):
+        if id in context.signed:
+            return None
         try:
             agreement = await context.cloud.agreement(id)
-            if agreement is not None and agreement.accepted:
-                return None
-            await context.persist(
-                step, lambda: context.cloud.sign(id), context.deadline(step.target.kind)
-            )
+            fresh = agreement is None or not agreement.accepted
+            if fresh:
+                deadline = context.deadline(step.target.kind)
+                await context.persist(step, lambda: context.cloud.sign(id), deadline)
         except CloudError as error:
             return error
-    _accepted(context, step, str(plan), id.subscription)
+        context.signed.add(id)
+    if fresh:
+        _accepted(context, step, str(plan), id.subscription)
     return None
 
 

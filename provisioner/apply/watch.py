@@ -18,7 +18,7 @@ from provisioner.resources import AnyLive, Kind, ResourceId, WorkspaceId
 Judge = Callable[[AnyLive | None], bool]
 """Looks at what a list showed of one resource: True ends the wait; it may raise to fail it."""
 
-SHORTEST = 0.25
+SHORTEST = 0.2
 LONGEST = 15.0
 GROWTH = 0.08
 """Seconds between lists: a twelfth of how long the youngest waiter has waited, within bounds.
