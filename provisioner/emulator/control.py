@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from provisioner.emulator.tls import write_private
+from provisioner.emulator.files import write_private
 
 RECORD = "emulator.json"
 VERSION = "1"

@@ -7,7 +7,6 @@ connected over restarts; the leaf is made anew at every start. Files are 0600, w
 from __future__ import annotations
 
 import datetime as dt
-import os
 import ssl
 import tempfile
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from trustme import CA
+
+from provisioner.emulator.files import write_private
 
 HOSTS = ("localhost", "127.0.0.1")
 
@@ -42,19 +43,6 @@ def server_context(ca: CA, scratch: Path) -> ssl.SSLContext:
         context.load_cert_chain(pem)
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file as 0600 and all at once: a reader sees the old content or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink()
-        raise
 
 
 def _usable(pem: bytes, key: bytes) -> bool:
