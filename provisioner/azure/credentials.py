@@ -17,7 +17,7 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport
 
-from provisioner.azure import problems
+from provisioner.azure import federation, problems
 from provisioner.azure.retry import cause_of, is_untrusted
 from provisioner.azure.settings import PUBLIC_AUTHORITY, Settings
 from provisioner.clock import Clock
@@ -145,7 +145,8 @@ def choose(
     transport: AioHttpTransport,
     environment: Mapping[str, str] | None = None,
 ) -> Source:
-    """The credential that the settings name, else what azure-identity finds.
+    """The credential that the settings name, else the pipeline's own identity (federation.py), else
+    what azure-identity finds.
 
     For the public login service that is DefaultAzureCredential. With another authority it is the
     same order built by hand, because DefaultAzureCredential does not pass an authority on to
@@ -161,11 +162,13 @@ def choose(
         return identity.ClientSecretCredential(
             settings.tenant_id, settings.client_id, settings.client_secret.reveal(), **common
         )
+    surroundings = os.environ if environment is None else environment
+    runner = federation.find(surroundings)
+    if runner is not None:
+        return federation.Federated(runner, transport, common)
     if "authority" not in common:
         return identity.DefaultAzureCredential(**common)
-    return identity.ChainedTokenCredential(
-        *_chain(identity, os.environ if environment is None else environment, common)
-    )
+    return identity.ChainedTokenCredential(*_chain(identity, surroundings, common))
 
 
 def _chain(identity: Any, environment: Mapping[str, str], common: dict[str, Any]) -> list[Any]:
@@ -212,6 +215,7 @@ def refused(error: BaseException) -> CloudError:
 
 
 _CODES: Final[Mapping[str, str]] = {
+    "700213": "FederationUnknown", "70021": "FederationUnknown", "700211": "FederationUnknown",
     "90002": "TenantNotFound", "900023": "TenantNotFound", "900021": "TenantNotFound",
     "700024": "ClockSkew", "500133": "ClockSkew",
 }  # fmt: skip
@@ -249,8 +253,16 @@ def problem_of(error: CloudError, settings: Settings, authority: str | None) -> 
         "CredentialUnavailable": (
             problems.NO_CREDENTIAL,
             "No credential for Azure was found.",
-            "Run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; to "
-            "try without an account, add --emulator.",
+            federation.advice(os.environ)
+            or "Run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; "
+            "to try without an account, add --emulator.",
+        ),
+        "FederationUnknown": (
+            problems.NO_FEDERATION,
+            "The application has no federated credential for this pipeline.",
+            'az ad app federated-credential create --id CLIENT-ID --parameters \'{"name": "ci", '
+            '"issuer": …, "subject": …, "audiences": ["api://AzureADTokenExchange"]}\', with '
+            "issuer and subject as the message above names them",
         ),
         "TenantNotFound": (
             problems.UNKNOWN_TENANT,

@@ -13,6 +13,13 @@ NO_CREDENTIAL: Final = define(
     "identity, managed identity, Azure CLI and others) gave one.",
     Who.OPERATOR,
 )
+NO_FEDERATION = define(
+    "azure.no-federation",
+    "no federated credential for this pipeline",
+    "Microsoft Entra knows the application, but nobody told it to trust this issuer and subject: "
+    "the repository, branch or environment of a GitHub job, or a service connection.",
+    Who.OPERATOR,
+)
 WRONG_CREDENTIAL: Final = define(
     "azure.wrong-credential",
     "Microsoft Entra refused the credential",
