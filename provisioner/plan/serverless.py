@@ -71,12 +71,37 @@ class _Need:
     def consent(self) -> Consent | None:
         return next((wish.consent for wish in self.wishes if wish.consent is not None), None)
 
-    def covers(self, live: Live[MarketplaceSubscription]) -> bool:
-        """Whether a subscription is one to this offer, whatever its name."""
-        plan = self.plan
-        return any(wish.resource.model.same_model(live.resource.model) for wish in self.wishes) or (
-            plan is not None and live.plan is not None and _key(plan) == _key(live.plan)
-        )
+
+@dataclass(slots=True)
+class _Held:
+    """The subscriptions of a workspace, by model and by offer; `taken` are lower-cased names."""
+
+    models: dict[str, list[Live[MarketplaceSubscription]]]
+    offers: dict[tuple[str, str, str], list[Live[MarketplaceSubscription]]]
+    taken: set[str]
+
+    @classmethod
+    def of(cls, subscriptions: Sequence[Live[MarketplaceSubscription]]) -> _Held:
+        held = cls({}, {}, {one.id.name.lower() for one in subscriptions})
+        for one in subscriptions:
+            held.models.setdefault(one.resource.model.id.lower(), []).append(one)
+            if one.plan is not None:
+                held.offers.setdefault(_key(one.plan), []).append(one)
+        return held
+
+    def best(self, need: _Need) -> Live[MarketplaceSubscription] | None:
+        """The subscription to an offer, whatever its name; the healthiest of several.
+
+        The service may keep remains of a failed or ended one beside it.
+        """
+        found = [
+            one
+            for model in {wish.resource.model.id.lower() for wish in need.wishes}
+            for one in self.models.get(model, ())
+        ]
+        if need.plan is not None:
+            found += self.offers.get(_key(need.plan), ())
+        return min(found, key=lambda one: (_illness(one), one.id.key), default=None)
 
 
 def plan_serverless(
@@ -89,9 +114,9 @@ def plan_serverless(
     for workspace, group in places.items():
         view = seen(workspace)
         live = {one.id: one for one in view.serverless}
-        taken = {one.id.name.lower() for one in view.subscriptions}
+        held = _Held.of(view.subscriptions)
         for need in _needs(workspace, group):
-            subscribed = _subscription(draft, need, view, taken)
+            subscribed = _subscription(draft, need, view, held)
             for wish in need.wishes:
                 _endpoint(draft, wish, live.get(wish.resource.id), subscribed)
 
@@ -153,21 +178,18 @@ def _endpoint(
         )
 
 
-def _subscription(draft: Draft, need: _Need, view: WorkspaceSeen, taken: set[str]) -> str | None:
-    """The id of the step that subscribes or waits, None when nothing is needed.
-
-    `taken` are the lower-cased names of subscriptions in the workspace; a new one is added.
-    """
+def _subscription(draft: Draft, need: _Need, view: WorkspaceSeen, held: _Held) -> str | None:
+    """The id of the step that subscribes or waits, None when nothing is needed."""
     demands = next((one.subscribes for one in need.wishes if one.subscribes is not None), None)
     if demands is False:
         return None
-    live = _existing(need, view.subscriptions)
+    live = held.best(need)
     names = tuple(wish.origin.name for wish in need.wishes)
     if live is None:
         if demands is None and _serves_already(need, view):
             return None
-        name = _free_name(need, taken)
-        taken.add(name.name.lower())
+        name = _free_name(need, held.taken)
+        held.taken.add(name.name.lower())
         return _subscribe(draft, need, name, "the workspace is not subscribed to the offer")
     condition = (live.condition or "").lower()
     if live.state is State.DELETING:
@@ -211,18 +233,6 @@ def _suspended(need: _Need, live: Live[MarketplaceSubscription]) -> Problem:
         position=need.wishes[0].origin.position,
         resource=live.id.arm_id,
     )
-
-
-def _existing(
-    need: _Need, subscriptions: Sequence[Live[MarketplaceSubscription]]
-) -> Live[MarketplaceSubscription] | None:
-    """The workspace's subscription to this offer, whatever its name; the healthiest of several.
-
-    The service may keep remains of a failed or ended one beside it.
-    """
-    found = [one for one in subscriptions if need.covers(one)]
-    found.sort(key=lambda one: (_illness(one), one.id.key))
-    return found[0] if found else None
 
 
 def _illness(live: Live[MarketplaceSubscription]) -> int:

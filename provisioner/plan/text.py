@@ -74,8 +74,9 @@ def lines(plan: Plan, *, width: int = 80, verbose: bool = False) -> list[Line]:
     as such; here they are only counted.
     """
     found: list[Line] = []
+    deadlines = {one.id: words.deadline(one, plan.now) for one in plan.expiries}
     for step in plan.steps:
-        found += [*_block(plan, step, width), Line()]
+        found += [*_block(step, deadlines.get(step.target), width), Line()]
     rest = [line for line in _unchanged(plan, width, verbose=verbose) if plan.steps or verbose]
     if rest:
         found += [*rest, Line()]
@@ -87,7 +88,7 @@ def text(plan: Plan, *, width: int = 80, verbose: bool = False) -> str:
     return "".join(f"{line}\n" for line in lines(plan, width=width, verbose=verbose))
 
 
-def _block(plan: Plan, step: Step, width: int) -> Iterator[Line]:
+def _block(step: Step, deadline: str | None, width: int) -> Iterator[Line]:
     done = action(step)
     symbol, tone = words.SYMBOLS[done], Tone(done)
     head = f"  {symbol:>3} "
@@ -96,7 +97,7 @@ def _block(plan: Plan, step: Step, width: int) -> Iterator[Line]:
     for part in more:
         yield Line((Span(" " * len(head) + part, Tone.STRONG),))
     indent = " " * (len(head) + 2)
-    for line, look in _details(plan, step):
+    for line, look in _details(step, deadline):
         for part in _wrap(line, len(indent), width):
             yield Line((Span(indent), Span(part, look)))
 
@@ -107,13 +108,11 @@ def _headline(step: Step) -> str:
     return f"{label} ({', '.join(names)})" if names else label
 
 
-def _details(plan: Plan, step: Step) -> Iterator[tuple[str, Tone]]:
+def _details(step: Step, deadline: str | None) -> Iterator[tuple[str, Tone]]:
     yield _reason(step), Tone.FAINT
     yield from ((words.printable(line), tone) for line, tone in _body(step))
-    if not isinstance(step, Subscribe | SetTraffic | Rollout | Delete):
-        for expiry in plan.expiries:
-            if expiry.id == step.target:
-                yield words.deadline(expiry, plan.now), Tone.WARNING
+    if deadline is not None and not isinstance(step, SetTraffic | Rollout | Delete):
+        yield deadline, Tone.WARNING
 
 
 def _reason(step: Step) -> str:
@@ -227,6 +226,8 @@ def _faint(sentence: str, head: str, width: int) -> Iterator[Line]:
 
 def _wrap(sentence: str, indent: int, width: int) -> list[str]:
     room = max(20, width - indent)
+    if len(sentence) <= room:
+        return [sentence]
     wrapped = textwrap.wrap(
         sentence,
         room,

@@ -53,6 +53,8 @@ _SOMETIMES = {"adopt": "to adopt", "recover": "to recover", "wait": "to wait for
 
 def printable(text: str) -> str:
     """`text` without control characters: nothing that Azure or a manifest says drives a screen."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else " " for char in text)
 
 
