@@ -151,6 +151,8 @@ async def constraints(
     """
     wanted = desired or Desired(plan.stack, {}, (), ())
     chosen = options or Options()
+    if plan.empty and not chosen.thorough:
+        return Constraints()
     questions = _questions(plan, wanted, chosen)
     facts = await _answers(cloud, questions, observed)
     known = await _latest(cloud, questions, facts)

@@ -21,7 +21,9 @@ from provisioner.errors.meanings import (
     BILLING_COUNTRY,
     BUSY,
     CANCELED,
+    CARRIES_TRAFFIC,
     CORE_QUOTA,
+    DEPLOYMENT_REFUSED,
     ENDPOINT_QUOTA,
     GROUP_MISSING,
     IDENTITY,
@@ -47,6 +49,7 @@ from provisioner.errors.meanings import (
     OUT_OF_QUOTA,
     POLICY,
     SECRETS,
+    SHARED_REFUSED,
     STARTUP,
     SUBSCRIPTION_DISABLED,
     SUBSCRIPTION_MISSING,
@@ -246,6 +249,24 @@ CAUSES: Final = (
         "use that endpoint, or another workspace: provision status lists what is there",
         pattern=_says(r"only one deployment per model"),
     ),
+    Cause(
+        MODEL_UNAVAILABLE,
+        "the model, or this version of it, is not in its registry",
+        "check the name and the version: provision models show {model}",
+        codes=_when("ModelNotFound", "ModelVersionNotFound"),
+    ),
+    Cause(
+        MODEL_UNAVAILABLE,
+        "the model cannot be deployed to managed compute",
+        "use the target serverless, or another model: provision models list",
+        codes=_when("ModelNotDeployable"),
+    ),
+    Cause(
+        SHARED_REFUSED,
+        "the model may not use shared quota",
+        "remove sharedQuota and use a quota of your own, or deploy another model",
+        codes=_when("SharedQuotaNotSupported"),
+    ),
     # Quota: codes are shared, messages are not.
     Cause(
         CORE_QUOTA,
@@ -313,6 +334,18 @@ CAUSES: Final = (
         "the instance type cannot be used here",
         "choose an instanceType that the model lists: provision models show {model}",
         pattern=_says(r"instance ?type \S+ is not supported|vm ?size \S* ?is not supported"),
+    ),
+    Cause(
+        BAD_SIZE,
+        "the model does not run on this instance type",
+        "choose an instanceType that the model lists: provision models show {model}",
+        codes=_when("InstanceTypeNotSupported"),
+    ),
+    Cause(
+        CARRIES_TRAFFIC,
+        "the deployment still carries traffic of its endpoint",
+        "run the same command again: it takes the traffic away first",
+        codes=_when("DeploymentHasTraffic"),
     ),
     Cause(
         IMMUTABLE,
@@ -395,6 +428,8 @@ CAUSES: Final = (
         codes=_when(
             "NoRegisteredProviderFound",
             "InvalidResourceType",
+            "InvalidResourceNamespace",
+            "LocationNotAvailableForResourceGroup",
             "LocationNotAvailableForResourceType",
             "InvalidApiVersionParameter",
         ),
@@ -440,7 +475,7 @@ CAUSES: Final = (
         BUSY,
         "another operation is still running on it",
         "run the same command again; it waits for what is running and goes on",
-        codes=_when("AnotherOperationInProgress"),
+        codes=_when("AnotherOperationInProgress", "EndpointNotReady", "Conflict"),
     ),
     Cause(
         BUSY,
@@ -514,6 +549,12 @@ CAUSES: Final = (
         NOT_FOUND,
         "{resource} was not found",
         "check that the workspace and what the manifest names exist: provision doctor",
+        codes=_when("ResourceNotFound", "NotFound", "NoSuchEndpoint", "DeploymentNotFound"),
+    ),
+    Cause(
+        NOT_FOUND,
+        "{resource} was not found",
+        "check that the workspace and what the manifest names exist: provision doctor",
         status=404,
     ),
     Cause(
@@ -526,7 +567,28 @@ CAUSES: Final = (
         BAD_ARGUMENT,
         "the service did not accept a value of the request",
         "the service's message names the value; correct it in the manifest",
-        codes=_when("BadArgument", "ArgumentInvalid", "ArgumentNullOrEmpty", "InvalidInput"),
+        codes=_when(
+            "BadArgument",
+            "ArgumentInvalid",
+            "ArgumentNullOrEmpty",
+            "InvalidInput",
+            "InvalidTraffic",
+            "InvalidTags",
+            "InvalidRequest",
+            "InvalidRequestContent",
+            "RequestContentTooLarge",
+            "LocationNotMatched",
+        ),
+    ),
+    Cause(
+        DEPLOYMENT_REFUSED,
+        "the inference service refused the deployment",
+        "the service's message says what is wrong; correct it in the manifest",
+        codes=_when(
+            "InferencingClientCreateDeploymentFailed",
+            "InferencingClientCallFailed",
+            "InferencingClientUpdateDeploymentFailed",
+        ),
     ),
     Cause(
         NO_ANSWER,

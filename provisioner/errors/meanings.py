@@ -115,6 +115,25 @@ ONE_PER_MODEL: Final = define(
     "A workspace can have one serverless deployment per model.",
     Who.AUTHOR,
 )
+DEPLOYMENT_REFUSED: Final = define(
+    "service.deployment-refused",
+    "the inference service refused the deployment",
+    "The service that runs managed endpoints found something wrong with the deployment; its "
+    "message says what.",
+    Who.AUTHOR,
+)
+CARRIES_TRAFFIC: Final = define(
+    "service.carries-traffic",
+    "the deployment still carries traffic",
+    "A deployment can be deleted only when its share of the endpoint's traffic is 0.",
+    Who.OPERATOR,
+)
+SHARED_REFUSED: Final = define(
+    "service.shared-quota",
+    "the model cannot use shared quota",
+    "Only some models may run on shared quota.",
+    Who.AUTHOR,
+)
 CORE_QUOTA: Final = define(
     "service.core-quota",
     "not enough cores in the quota",

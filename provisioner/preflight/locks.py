@@ -13,7 +13,7 @@ from provisioner.cloud import Lock
 from provisioner.errors import Problem, Who, define
 from provisioner.plan import Step
 from provisioner.plan.steps import Await, Delete, Replace, Subscribe
-from provisioner.preflight.case import Case, plural, unread
+from provisioner.preflight.case import Case, listed, plural, unread
 from provisioner.preflight.constraints import Unread
 
 LOCKED = define(
@@ -38,18 +38,19 @@ def check_locks(case: Case) -> Iterator[Problem]:
     """One finding per lock that stops a step."""
     asked = {scope.lower(): answer for scope, answer in case.facts.locks.items()}
     stopped: dict[Lock, list[Step]] = {}
-    told: set[str] = set()
+    silent: dict[str, tuple[Unread, Step]] = {}
     for step in case.plan.steps:
         scope = step.target.workspace.key
         answer = asked.get(scope)
-        if isinstance(answer, Unread) and scope not in told:
-            told.add(scope)
-            name = step.target.workspace.name
-            yield unread(answer, f"management locks on the workspace {name}", case.at(step))
-        elif answer is not None and not isinstance(answer, Unread):
+        if isinstance(answer, Unread):
+            silent.setdefault(step.target.workspace.name, (answer, step))
+        elif answer is not None:
             for lock in answer:
                 if stops(lock, step):
                     stopped.setdefault(lock, []).append(step)
+    if silent:
+        answer, step = next(iter(silent.values()))
+        yield unread(answer, f"management locks on {listed(list(silent), 4)}", case.at(step))
     for lock, steps in stopped.items():
         yield _finding(case, lock, steps)
 

@@ -187,6 +187,7 @@ def check_rights(case: Case) -> Iterator[Problem]:
     for need in found.found:
         scopes.setdefault(need.scope.lower(), []).append(need)
     asked = {scope.lower(): answer for scope, answer in case.facts.permissions.items()}
+    silent: dict[str, tuple[Unread, Position | None]] = {}
     for scope, wanted in scopes.items():
         if scope not in asked:
             continue
@@ -194,7 +195,7 @@ def check_rights(case: Case) -> Iterator[Problem]:
         first = next((step for need in wanted if (step := found.found[need])), None)
         position = case.at(first) if first is not None else None
         if isinstance(answer, Unread):
-            yield unread(answer, f"rights on the {wanted[0].level} {_short(scope)}", position)
+            silent.setdefault(_short(wanted[0].scope), (answer, position))
         elif answer is not None:
             missing = [need for need in wanted if not allowed(answer, need)]
             if missing:
@@ -206,6 +207,9 @@ def check_rights(case: Case) -> Iterator[Problem]:
                 yield _inferred(wanted[0])
         elif wanted[0].level is Level.SUBSCRIPTION:
             yield _inferred(wanted[0])
+    if silent:
+        answer, position = next(iter(silent.values()))
+        yield unread(answer, f"rights on {listed(list(silent), 4)}", position)
 
 
 def _answer(

@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.errors import Position, Who
 from provisioner.errors.causes import CAUSES, ELIGIBILITY_CAUSES, Cause
-from provisioner.errors.cloud import ServiceFault
+from provisioner.errors.cloud import _BY_CODE, ServiceFault
 from provisioner.errors.decode import decode
 from tests.shared import shared_dir
 
@@ -197,6 +197,11 @@ def test_hints_are_filled_from_the_request() -> None:
 def test_without_an_id_a_hint_shows_a_place_to_fill_in() -> None:
     problem = decode(ServiceFault(404, "ResourceGroupNotFound", "gone"))
     assert "--name <group>" in problem.hint
+
+
+@pytest.mark.parametrize("code", sorted(_BY_CODE))
+def test_every_code_that_has_a_verdict_has_a_meaning(code: str) -> None:
+    assert decode(fault(code)).code.id != "service.unknown"
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: str(cause.code.id))
