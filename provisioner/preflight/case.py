@@ -112,9 +112,10 @@ class Case:
         return None
 
     def at(self, step: Step, *path: str) -> Position | None:
-        """The finest position that is known for a key of the manifest behind a step."""
+        """The finest position that is known for a key of the manifest behind a step; by default
+        that of its name."""
         origin = self.origin(step)
-        return origin.at(*path) if origin is not None else step.position
+        return origin.at(*(path or ("metadata", "name"))) if origin is not None else step.position
 
     def seen(self, workspace: WorkspaceId) -> WorkspaceSeen:
         return self.observed.get(workspace) or WorkspaceSeen(workspace, None)

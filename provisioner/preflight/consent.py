@@ -59,8 +59,8 @@ def check_consent(case: Case) -> Iterator[Problem]:
         if step.consent is None:
             yield Problem(
                 CONSENT_MISSING,
-                f"to {step.title} accepts the terms and prices of a Marketplace offer, and nobody "
-                "accepted them",
+                f"subscribing {step.target.workspace.name} to {step.resource.model.name} accepts "
+                "the terms and prices of a Marketplace offer, and nobody has accepted them",
                 "read the terms, then write marketplace: {acceptTerms: true} in the manifest, or "
                 "pass --accept-terms",
                 position=position,
@@ -70,25 +70,38 @@ def check_consent(case: Case) -> Iterator[Problem]:
 
 
 def _acceptances(case: Case) -> Iterator[Problem]:
-    """What the apply will agree to, once per offer: publisher, terms, price, and on whose word."""
+    """What the apply will agree to: each offer with its publisher, price page, and whose word."""
     groups: dict[tuple[str, str], list[Subscribe]] = {}
     for step in case.plan.steps:
         if isinstance(step, Subscribe) and step.consent is not None:
             groups.setdefault((step.resource.model.short, str(step.plan)), []).append(step)
-    for steps in groups.values():
-        first = steps[0]
-        if first.consent is None:
-            continue
-        places = listed([step.target.workspace.name for step in steps], 4)
-        yield Problem(
-            TERMS_ACCEPTED,
-            f"the apply accepts the terms and prices of {first.resource.model.name} for {places}, "
-            f"on the word of {first.consent.by}",
-            "nothing to do, if that is meant",
-            severity=Severity.NOTE,
-            position=_position(case, first),
-            details=facts_of_offer(case, first),
-        )
+    if not groups:
+        return
+    offers = list(groups.values())
+    first = offers[0][0]
+    if len(offers) == 1:
+        what = f"the terms and prices of {first.resource.model.name}"
+    else:
+        what = f"the terms and prices of {len(offers)} Marketplace offers"
+    yield Problem(
+        TERMS_ACCEPTED,
+        f"the apply accepts {what}",
+        "nothing to do, if that is meant",
+        severity=Severity.NOTE,
+        position=_position(case, first),
+        details=tuple(line for steps in offers for line in _agreed(case, steps)),
+    )
+
+
+def _agreed(case: Case, steps: list[Subscribe]) -> Iterator[str]:
+    """One offer: the model, its publisher, the workspaces, the consent; then its links."""
+    first = steps[0]
+    known = known_model(first.resource.model)
+    seller = f" of {known.publisher}" if known is not None else ""
+    places = listed([step.target.workspace.name for step in steps], 4)
+    by = first.consent.by if first.consent is not None else "nobody"
+    yield f"{first.resource.model.name}{seller} for {places}, on the word of {by}"
+    yield from (line for line in facts_of_offer(case, first) if "://" in line)
 
 
 def _position(case: Case, step: Subscribe) -> Position | None:

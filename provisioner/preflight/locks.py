@@ -68,10 +68,10 @@ def stops(lock: Lock, step: Step) -> bool:
 
 def _finding(case: Case, lock: Lock, steps: list[Step]) -> Problem:
     first, rest = steps[0], len(steps) - 1
-    more = f" and {plural(rest, 'more step')}" if rest else ""
+    more = f", and {plural(rest, 'more step')}" if rest else ""
     return Problem(
         LOCKED,
-        f'the lock "{lock.name}" ({lock.level}) on {_short(lock.scope)} forbids to '
+        f'the lock "{lock.name}" ({lock.level}) on {_short(lock.scope)} does not allow: '
         f"{first.title}{more}",
         f"have it removed: az lock delete --ids {lock.scope}/providers/Microsoft.Authorization/"
         f"locks/{lock.name}",

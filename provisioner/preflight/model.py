@@ -58,6 +58,7 @@ SHARED_CAPACITY = define(
     Who.AUTHOR,
 )
 
+_AGE = (Stage.PREVIEW, Stage.GA, Stage.LEGACY, Stage.DEPRECATED, Stage.RETIRED)
 _SIZE = ("spec", "target", "managedCompute", "instanceType")
 
 
@@ -144,16 +145,17 @@ def _off_target(case: Case, step: Step, model: ModelRef, how: str, other: str) -
 
 
 def _lifecycle(case: Case, model: ModelRef, *, serverless: bool) -> Lifecycle | None:
-    """For serverless the published schedule; for managed compute what the registry model says."""
+    """What the registry model says of itself, where it was asked; for serverless the published
+    schedule too, whichever of the two is further on."""
     known = known_model(model)
     published = known.lifecycle if known is not None else None
-    if serverless:
-        return published
-    found = case.facts.registry_model(model)
-    if found is None or not (found.legacy or found.deprecation or found.retirement):
-        return None
     replacements = published.replacements if published is not None else ()
-    return Lifecycle(Stage.GA, found.legacy, found.deprecation, found.retirement, replacements)
+    found = case.facts.registry_model(model)
+    own = None
+    if found is not None and (found.legacy or found.deprecation or found.retirement):
+        own = Lifecycle(Stage.GA, found.legacy, found.deprecation, found.retirement, replacements)
+    candidates = [one for one in (own, published if serverless else None) if one is not None]
+    return max(candidates, key=lambda one: _AGE.index(one.stage(case.today)), default=None)
 
 
 def _stage(
