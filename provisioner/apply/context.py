@@ -72,7 +72,7 @@ class Settings:
     `parallelism` bounds the steps under way at once; waiting costs next to nothing, so it is high.
     """
 
-    parallelism: int = 256
+    parallelism: int = 2048
     timeout: float | None = None
     wait_for_rbac: float = 0.0
     probe: Probe | None = None

@@ -56,7 +56,7 @@ class _Request:
 @wish_options
 @click.option("--allow-destroy", is_flag=True, help="Replace or delete live endpoints if need be.")
 @click.option(
-    "--parallelism", type=click.IntRange(1, 4096), default=256, show_default=True,
+    "--parallelism", type=click.IntRange(1, 65536), default=2048, show_default=True,
     help="Steps under way at once.",
 )  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
