@@ -15,16 +15,19 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 # The key holds what the environment was made from; it is remade when the key no longer matches,
-# and only then: not on every checkout, as file times would have it.
+# and only then: not on every checkout, as file times would have it. Another Python, or another
+# place, needs a new environment: half of the old one would be left over otherwise.
 venv: ## Create or refresh .venv
-	@key="$$(cat pyproject.toml constraints.txt | cksum) $$($(PYTHON) -V) $$(pwd)"; \
+	@python="$$($(PYTHON) -c 'import sys; print(sys.version.split()[0], sys.base_prefix)') $$(pwd)"; \
+	key="$$(cat pyproject.toml constraints.txt | cksum) $$python"; \
 	if [ -x "$(PY)" ] && [ "$$(cat "$(STAMP)" 2>/dev/null)" = "$$key" ]; then exit 0; fi; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "error: $$($(PYTHON) -V) is too old: Python 3.11 or later is needed." >&2; \
 	  echo "  fix: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }; \
 	echo "Setting up .venv (once; a minute or two) ..." >&2; \
+	case "$$(cat "$(STAMP)" 2>/dev/null)" in *" $$python") clear= ;; *) clear=--clear ;; esac; \
 	set -e; rm -f "$(STAMP)"; \
-	$(PYTHON) -m venv "$(VENV)"; \
+	$(PYTHON) -m venv $$clear "$(VENV)"; \
 	"$(PY)" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
 	printf '%s' "$$key" > "$(STAMP)"
 
