@@ -1,22 +1,28 @@
-"""Manifests → the resources that they wish for. Pure.
-
-What cannot be known without Azure stays open here and is settled by the plan: the version of an
-unpinned model (resolved once, at creation), the name of an existing marketplace subscription,
-and the expiry instant, which is fixed when the endpoint is created.
-"""
+"""Manifests → wishes. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TypeVar
 
 from provisioner import catalog
-from provisioner.errors import InvalidManifest, Position, Problem, Who, define
+from provisioner.desired.values import (
+    SHARED_QUOTA_LIFETIME,
+    Consent,
+    Desired,
+    Lifetime,
+    Origin,
+    Rollout,
+    WantedDeployment,
+    WantedEndpoint,
+    WantedServerless,
+    WantedWorkspace,
+)
+from provisioner.errors import InvalidManifest, Problem, Who, define
 from provisioner.manifest import Loaded, Manifests, schema
-from provisioner.manifest.loaded import Place
 from provisioner.resources import (
     TAG_NAME,
     TAG_ON_EXPIRY,
@@ -39,130 +45,12 @@ from provisioner.resources import (
 
 T = TypeVar("T")
 
-SHARED_QUOTA_LIFETIME = timedelta(hours=168)
-"""Azure deletes an endpoint on shared quota after this time (MISSION, "Deploying to managed
-compute"; AZURE.md §16)."""
-
 NAME_IS_AMBIGUOUS = define(
     "desired.ambiguous-endpoint",
     "one endpoint, described twice",
     "Two manifests describe the same endpoint in ways that cannot both be true.",
     Who.AUTHOR,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetime:
-    """How long an endpoint lives: `ttl` from its creation, or until `expires_at` (UTC)."""
-
-    ttl: timedelta | None = None
-    expires_at: datetime | None = None
-    renew: bool = False
-
-    def instant(self, now: datetime) -> datetime | None:
-        """When an endpoint that is created at `now` expires."""
-        if self.expires_at is not None:
-            return self.expires_at
-        return now + self.ttl if self.ttl is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """The acceptance of Marketplace terms; `by` says where it was given."""
-
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """Blue/green: shares of traffic in percent, seconds of rest after each, a probe call or not."""
-
-    steps: tuple[int, ...]
-    bake: float
-    probe: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The manifest that something comes from."""
-
-    name: str
-    position: Position
-    labels: Mapping[str, str] = field(default_factory=dict)
-    outputs: tuple[schema.Output, ...] = ()
-    place: Place | None = field(default=None, compare=False, repr=False)
-
-    def at(self, *path: str) -> Position:
-        """Where the value of a key stands, found when it is asked for: few findings need it.
-
-        A key that the manifest leaves out answers with its nearest ancestor.
-        """
-        return self.place.value(*path) if self.place is not None else self.position
-
-
-@dataclass(frozen=True, slots=True)
-class WantedWorkspace:
-    """`region` is normalised; `position` is where it was declared."""
-
-    id: WorkspaceId
-    region: str
-    position: Position
-
-
-@dataclass(frozen=True, slots=True)
-class WantedServerless:
-    """`subscribes`: whether the model's offer needs a marketplace subscription; None: not known.
-    `plan`: the offer's ids from the manifest or the catalogue, when all three are known."""
-
-    resource: ServerlessEndpoint
-    origin: Origin
-    subscribes: bool | None
-    plan: MarketplacePlan | None
-    consent: Consent | None
-    lifetime: Lifetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class WantedDeployment:
-    """A managed online deployment; `traffic` in percent."""
-
-    resource: OnlineDeployment
-    origin: Origin
-    traffic: int
-    rollout: Rollout | None
-
-
-@dataclass(frozen=True, slots=True)
-class WantedEndpoint:
-    """An online endpoint with all its wanted deployments, in manifest order."""
-
-    resource: OnlineEndpoint
-    deployments: tuple[WantedDeployment, ...]
-    shared_quota: bool
-    lifetime: Lifetime | None
-
-    @property
-    def position(self) -> Position:
-        return self.deployments[0].origin.position
-
-
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """Everything that a set of manifests wishes for, for one stack.
-
-    `idle` are workspaces that are declared and that no deployment names: pruning looks there too.
-    """
-
-    stack: str
-    workspaces: Mapping[WorkspaceId, WantedWorkspace]
-    serverless: tuple[WantedServerless, ...]
-    endpoints: tuple[WantedEndpoint, ...]
-    idle: tuple[WorkspaceId, ...] = ()
-
-    @property
-    def origins(self) -> tuple[Origin, ...]:
-        managed = (one.origin for wanted in self.endpoints for one in wanted.deployments)
-        return (*(wanted.origin for wanted in self.serverless), *managed)
 
 
 def desired(manifests: Manifests, *, stack: str, accept_terms: bool = False) -> Desired:
