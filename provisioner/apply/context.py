@@ -14,6 +14,7 @@ from provisioner.clock import Clock
 from provisioner.cloud import Cloud
 from provisioner.errors import Problem, Who, define
 from provisioner.errors.cloud import CloudError, Verdict
+from provisioner.errors.decode import decode_told
 from provisioner.events import Emit, StepProgress, StepRetried
 from provisioner.plan import Step
 from provisioner.resources import (
@@ -213,10 +214,12 @@ class Context:
     async def failure(self, id: ResourceId, state: State | str) -> StepFailed:
         """The problem behind a failed state, with what the service tells of it."""
         details: list[str] = []
+        meaning: Problem | None = None
         try:
             told = await self.cloud.explain(id)
             if told:
                 details.append(told)
+                meaning = decode_told(told, id.arm_id)
             if id.kind is Kind.ONLINE_DEPLOYMENT:
                 details += await self.tail(id)
         except CloudError as error:
@@ -224,9 +227,11 @@ class Context:
         return StepFailed(
             Problem(
                 ENDED_BADLY,
-                f"the {describe(id)} ended as {state}",
-                "mend what the service names above, then apply again: it is replaced then",
+                f"the {describe(id)} ended as {state}" + (f": {meaning.what}" if meaning else ""),
+                f"{meaning.hint if meaning else 'mend what the service names above'}; then apply "
+                "again: it is replaced then",
                 resource=id.arm_id,
+                who=meaning.mender if meaning else None,
                 details=tuple(details),
             )
         )

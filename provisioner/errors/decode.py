@@ -12,6 +12,7 @@ from provisioner.errors.cloud import ServiceFault
 from provisioner.errors.meanings import TEMPORARY, UNKNOWN
 
 _LONGEST_LINE: Final = 2000
+_TOLD: Final = re.compile(r"(\w+): (.*)", re.DOTALL)
 
 
 def decode(fault: ServiceFault, position: Position | None = None, *, context: str = "") -> Problem:
@@ -38,6 +39,17 @@ def decode(fault: ServiceFault, position: Position | None = None, *, context: st
         correlation_id=correlation(fault),
         details=details,
     )
+
+
+def decode_told(text: str, resource: str | None = None) -> Problem | None:
+    """The problem behind an explanation of the form `Code: message`, such as an operation's status
+    gives for a resource that ended badly; None where the table has no entry for it."""
+    match = _TOLD.match(text)
+    if match is None:
+        return None
+    fault = ServiceFault(status=400, code=match[1], message=match[2], resource=resource)
+    problem = decode(fault)
+    return None if problem.code is UNKNOWN else problem
 
 
 def correlation(fault: ServiceFault) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from provisioner.errors import Position, Who
 from provisioner.errors.causes import CAUSES, ELIGIBILITY_CAUSES, Cause
 from provisioner.errors.cloud import _BY_CODE, ServiceFault
-from provisioner.errors.decode import decode
+from provisioner.errors.decode import decode, decode_told
 from tests.shared import shared_dir
 
 WORKSPACE = (
@@ -197,6 +197,15 @@ def test_hints_are_filled_from_the_request() -> None:
 def test_without_an_id_a_hint_shows_a_place_to_fill_in() -> None:
     problem = decode(ServiceFault(404, "ResourceGroupNotFound", "gone"))
     assert "--name <group>" in problem.hint
+
+
+def test_what_an_operation_told_is_decoded_too() -> None:
+    told = decode_told("ResourceNotReady: User container has crashed.", ENDPOINT)
+    assert told is not None
+    assert told.code.id == "service.container-not-ready"
+    assert told.resource == ENDPOINT
+    assert decode_told("NeverSeen: no idea") is None
+    assert decode_told("words without a code") is None
 
 
 @pytest.mark.parametrize("code", sorted(_BY_CODE))
