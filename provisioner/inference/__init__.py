@@ -10,7 +10,7 @@ from provisioner.inference.answers import Chunk, Piece, Usage, joined
 from provisioner.inference.client import CallFailed, Client, Endpoint
 from provisioner.inference.images import data_url
 from provisioner.inference.parameters import Parameters
-from provisioner.inference.probe import Prober, answers, base_url
+from provisioner.inference.probe import Prober, admits, answers, base_url
 from provisioner.inference.requests import Api, Call
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Piece",
     "Prober",
     "Usage",
+    "admits",
     "answers",
     "base_url",
     "data_url",

@@ -20,6 +20,9 @@ PATIENCE: Final = 60.0
 
 PAUSE: Final = 2.0
 
+_IN_A_ROW: Final = 3
+_BETWEEN: Final = 0.3
+
 _HELLO: Final = [{"role": "user", "content": "Hello"}]
 _SCORE: Final = {"input_string": ["Hello"], "parameters": {"max_new_tokens": 1}}
 _CALLS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
@@ -69,6 +72,30 @@ async def answers(endpoint: Endpoint, clock: Clock, patience: float = PATIENCE) 
             if problem is None or lasting or clock.monotonic() + PAUSE > deadline:
                 return problem
             await clock.sleep(PAUSE)
+
+
+async def admits(endpoint: Endpoint, clock: Clock, patience: float = PATIENCE) -> Problem | None:
+    """None as soon as the endpoint lets the key in, three times in a row: a gateway is more than
+    one machine. What was wrong when it does not within `patience` seconds.
+
+    Whether the model then answers is another matter: any refusal but that of the key counts.
+    """
+    deadline = clock.monotonic() + patience
+    entered = 0
+    async with Client(endpoint, clock, timeout=60.0, patience=0.0) as client:
+        while True:
+            try:
+                await probe(client)
+                problem = None
+            except CallFailed as error:
+                shut = error.status in (0, 401, 403) or error.status >= 500
+                problem = error.problem if shut else None
+            entered = 0 if problem else entered + 1
+            if entered == _IN_A_ROW:
+                return None
+            if clock.monotonic() + PAUSE > deadline:
+                return problem
+            await clock.sleep(PAUSE if problem else _BETWEEN)
 
 
 @dataclass(frozen=True, slots=True)

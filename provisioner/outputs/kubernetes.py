@@ -48,6 +48,26 @@ async def apply_secret(
     return await asyncio.to_thread(_apply, sink, body, context)
 
 
+def secret_data(sink: KubernetesSecret, context: Context) -> dict[str, str]:
+    """What the cluster's copy holds, in base64; empty when there is none. Raises SinkError."""
+    cluster = _cluster(sink, context)
+    from kubernetes.client import ApiException, CoreV1Api  # noqa: PLC0415 - see _cluster
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+    core: Any = CoreV1Api(cluster.api)
+    try:
+        found = core.read_namespaced_secret(sink.name, sink.namespace, _request_timeout=_TIMEOUT)
+    except ApiException as error:
+        if error.status == 404:
+            return {}
+        raise SinkError(_refused(sink, cluster, error)) from error
+    except (HTTPError, OSError) as error:
+        raise SinkError(_unreachable(cluster, error)) from error
+    finally:
+        cluster.api.close()
+    return dict(found.data or {})
+
+
 def _apply(sink: KubernetesSecret, body: dict[str, object], context: Context) -> bool:
     cluster = _cluster(sink, context)
     from kubernetes.client import ApiException, CoreV1Api  # noqa: PLC0415 - see _cluster
