@@ -18,7 +18,7 @@ from provisioner.cloud import Observed
 from provisioner.desired import Desired
 from provisioner.plan import Options, Plan, action, destroy, plan
 from provisioner.plan.json import digest
-from provisioner.plan.steps import Await, Delete, Step
+from provisioner.plan.steps import Await, Delete, Rollout, SetTraffic, Step, Update
 from provisioner.resources import (
     TAG_NAME,
     TAG_STACK,
@@ -219,6 +219,34 @@ def test_what_is_not_ours_is_never_targeted(
             continue
         ends = {s.target for s in found.steps if isinstance(s, Delete)}
         assert not [id for id in foreign if id.endpoint in ends], describe(found)
+
+
+@searching(30)
+@given(cloud=histories(), visitors=st.lists(strangers(), min_size=1, max_size=3), wish=fleets())
+def test_adopting_takes_over_in_place_or_not_at_all(
+    cloud: FakeCloud, visitors: list[Mishap], wish: Desired
+) -> None:
+    cloud.finish()
+    for appear in visitors:
+        appear(cloud)
+    foreign = {
+        id
+        for id, record in cloud.records.items()
+        if not isinstance(record.resource, MarketplaceSubscription)
+        and tags_of(record.resource).get(TAG_STACK) is None
+    }
+    options = Options(adopt=True)
+    found = planned(wish, cloud, options)
+    hit = [step for step in found.steps if step.target in foreign]
+    allowed = (Update, Await, SetTraffic, Rollout)
+    refused = {problem.resource for problem in found.refusals}
+    assert not [
+        step for step in hit if not isinstance(step, allowed) and step.target.arm_id not in refused
+    ], describe(found)
+    if not found.refusals and not any(isinstance(step, Await) for step in found.steps):
+        carry_out(found, cloud)
+        again = planned(wish, cloud, options)
+        assert not [step for step in again.steps if step.target in foreign], describe(again)
 
 
 @searching(30)
