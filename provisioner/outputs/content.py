@@ -16,7 +16,7 @@ from provisioner.outputs.types import EndpointCredentials, SinkError
 from provisioner.resources import Secret
 
 _HEADER: Final = "# Written by provision: it rewrites its own lines and keeps all others.\n"
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@%+,=~-]*\Z")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@%+,=-]*\Z")
 _ASSIGNMENT: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 
 VARIABLES: Final = (
