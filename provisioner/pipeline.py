@@ -1,7 +1,7 @@
 """The stages, in order.
 
     manifests → desired → observe → plan → constraints → preflight      prepare()
-                                         apply → outputs                carry_out()
+                                apply → verify → outputs                carry_out()
 
 Destroying and reaping are the same line with a smaller desired state. Nothing here writes to a
 screen or knows Azure: the cloud is an argument, and what happens is told as events.
@@ -9,7 +9,7 @@ screen or knows Azure: the cloud is an argument, and what happens is told as eve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -30,6 +30,7 @@ from provisioner.plan import Plan
 from provisioner.preflight import Constraints, Findings, blocking
 from provisioner.publish import publish
 from provisioner.reap import Doomed, expiring
+from provisioner.verify import Verification, without
 
 T = TypeVar("T")
 
@@ -76,16 +77,20 @@ class Applied:
 
     report: apply.Report
     sinks: tuple[outputs.SinkResult, ...] = ()
+    unverified: tuple[Problem, ...] = ()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        return (*self.report.problems, *(one.problem for one in self.sinks if one.problem))
+        failed = (one.problem for one in self.sinks if one.problem)
+        return (*self.report.problems, *self.unverified, *failed)
 
     @property
     def exit_code(self) -> ExitCode:
-        """The report's, unless all steps are done and a sink failed: that is a partial success."""
+        """The report's, unless all steps are done and a sink failed, or a deployment does not
+        answer: that is a partial success."""
         code = self.report.exit_code
         failed = any(one.status is outputs.Status.FAILED for one in self.sinks)
+        failed = failed or bool(self.unverified)
         return ExitCode.PARTIAL if failed and code is ExitCode.DONE else code
 
 
@@ -158,7 +163,8 @@ async def carry_out(
     settings: apply.Settings,
     surroundings: outputs.Context | None,
 ) -> Applied:
-    """Apply a prepared plan, then write the outputs of every deployment that is done.
+    """Apply a prepared plan, then write the outputs of every deployment that is done and, where
+    the settings ask to verify, answers.
 
     `surroundings` None writes no outputs, as when destroying. Raises Refused before any write
     when a finding forbids the plan.
@@ -170,11 +176,15 @@ async def carry_out(
             report = await apply.execute(prepared.plan, cloud, clock, emit, settings)
     if surroundings is None or settings.stop.is_set():
         return Applied(report)
+    wanted = prepared.desired
+    silent: Mapping[str, Problem] = {}
+    if settings.verify and settings.probe is not None:
+        async with _stage("verify", clock, emit):
+            silent = await Verification(cloud, clock, emit, settings.probe).run(wanted, report)
+        wanted = without(wanted, silent)
     async with _stage("outputs", clock, emit):
-        sinks = await publish(
-            prepared.desired, prepared.observed, report, cloud, surroundings, emit
-        )
-    return Applied(report, tuple(sinks))
+        sinks = await publish(wanted, prepared.observed, report, cloud, surroundings, emit)
+    return Applied(report, tuple(sinks), tuple(silent.values()))
 
 
 @asynccontextmanager

@@ -71,12 +71,14 @@ class Settings:
     """How to execute. `timeout` and `wait_for_rbac` in seconds; None: the kind's own limit.
 
     `parallelism` bounds the steps under way at once; waiting costs next to nothing, so it is high.
+    `verify` has every deployment called with `probe` afterwards, before its outputs are written.
     """
 
     parallelism: int = 2048
     timeout: float | None = None
     wait_for_rbac: float = 0.0
     probe: Probe | None = None
+    verify: bool = False
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 

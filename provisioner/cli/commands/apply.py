@@ -34,6 +34,7 @@ from provisioner.cli.session import width
 from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.clock import Clock
 from provisioner.errors import Refused
+from provisioner.inference import Prober
 from provisioner.outputs import Status
 from provisioner.pipeline import Applied, Prepared
 from provisioner.preflight import blocking
@@ -64,6 +65,9 @@ class _Request:
     "--wait-for-rbac", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
     help="Go on trying on 403: a role that was just assigned takes minutes to work.",
 )  # fmt: skip
+@click.option(
+    "--verify", is_flag=True, help="Call every model; only one that answers gets its outputs."
+)
 @stack_option
 @azure_options
 @screen_options
@@ -83,6 +87,7 @@ def _request(options: Mapping[str, Any]) -> _Request:
         parallelism=options["parallelism"],
         timeout=options["timeout"],
         wait_for_rbac=options["wait_for_rbac"],
+        verify=options["verify"],
     )
     chosen = _choose(options)
     if settings.wait_for_rbac:
@@ -117,6 +122,7 @@ async def _apply(flow: Flow, request: _Request) -> int:
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(flow.connect())
         chosen.require_same(connection)
+        request.settings.probe = Prober(connection.cloud, connection.clock, connection.ca_bundle)
         async with flow.view() as emit:
             prepared = await pipeline.prepare(
                 chosen.manifests, connection.cloud, chosen.wish, connection.clock, emit

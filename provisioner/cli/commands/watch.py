@@ -34,6 +34,7 @@ from provisioner.cli.types import SPAN
 from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.errors import ExitCode, Problem, ProvisionError, Refused, UsageError
 from provisioner.events import Emit
+from provisioner.inference import Prober
 from provisioner.pipeline import Applied, Errand, Prepared
 from provisioner.wiring import Connection
 
@@ -151,6 +152,7 @@ async def _work(watch: _Watch) -> int:
         if guarded and not options["allow_destroy"]:
             raise Refused(*guarded)
         settings = _settings(watch)
+        settings.probe = Prober(connection.cloud, connection.clock, connection.ca_bundle)
         applied = await pipeline.carry_out(
             prepared, connection.cloud, connection.clock, emit, settings,
             with_vaults(context, connection),

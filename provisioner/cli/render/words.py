@@ -30,6 +30,7 @@ _STAGES: Final = {
     "constraints": "reading rights, quota and offers",
     "preflight": "checking",
     "apply": "applying",
+    "verify": "calling the models",
     "outputs": "writing outputs",
 }
 
