@@ -15,7 +15,7 @@ from provisioner.catalog import LIMITS
 from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan import Step
 from provisioner.plan.steps import Create, Delete
-from provisioner.preflight.case import Case
+from provisioner.preflight.case import Case, listed
 from provisioner.resources import (
     Kind,
     ResourceId,
@@ -59,30 +59,47 @@ def _gone(case: Case) -> set[ResourceId]:
 
 
 def _one_per_model(case: Case) -> Iterator[Problem]:
+    """One finding per workspace and model, however many endpoints want it."""
     gone = _gone(case)
-    holders: dict[tuple[WorkspaceId, str, str], ResourceId] = {}
+    holders: dict[_Place, dict[ResourceId, Step | None]] = {}
     for view in case.observed.values():
         for live in view.serverless:
             if live.id not in gone:
-                model = live.resource.model
-                holders[(view.id, model.registry.lower(), model.name.lower())] = live.id
+                holders.setdefault(_place_of(live.resource), {})[live.id] = None
     for step in case.new():
-        if not isinstance(step.resource, ServerlessEndpoint):
+        if isinstance(step.resource, ServerlessEndpoint):
+            # A live endpoint that is replaced by one of the same model adds none.
+            holders.setdefault(_place_of(step.resource), {}).setdefault(step.target, step)
+    for (workspace, _, _), members in holders.items():
+        new = [step for step in members.values() if step is not None]
+        if len(members) < 2 or not new:
             continue
-        model = step.resource.model
-        key = (step.target.workspace, model.registry.lower(), model.name.lower())
-        holder = holders.setdefault(key, step.target)
-        if holder != step.target:
-            yield Problem(
-                ONE_PER_MODEL,
-                f"the workspace {step.target.workspace.name} would have two serverless endpoints "
-                f"of {model.name}: {holder.name} and {step.target.name}",
-                f"let both callers use {holder.name}, or deploy to another workspace; where Azure "
-                "allows you more: --ignore-limits",
-                severity=_severity(case),
-                position=case.at(step, "spec", "model"),
-                resource=holder.arm_id,
-            )
+        keeper = next(iter(members))
+        intruder = next((step for step in new if step.target != keeper), new[0])
+        names = [id.name for id in members]
+        yield Problem(
+            ONE_PER_MODEL,
+            f"the workspace {workspace.name} would have {len(names)} serverless endpoints of "
+            f"{_model(intruder)}: {listed(names, 4)}",
+            f"let all callers use {keeper.name}, or deploy to another workspace; where Azure "
+            "allows you more: --ignore-limits",
+            severity=_severity(case),
+            position=case.at(intruder, "spec", "model"),
+            resource=keeper.arm_id,
+        )
+
+
+_Place = tuple[WorkspaceId, str, str]
+
+
+def _place_of(endpoint: ServerlessEndpoint) -> _Place:
+    model = endpoint.model
+    return endpoint.id.workspace, model.registry.lower(), model.name.lower()
+
+
+def _model(step: Step) -> str:
+    resource = getattr(step, "resource", None)
+    return resource.model.name if isinstance(resource, ServerlessEndpoint) else ""
 
 
 def _per_endpoint(case: Case) -> Iterator[Problem]:
