@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Final
 
 from provisioner.apply.context import Context, Settings, StepFailed
 from provisioner.apply.report import Report, Result
@@ -11,11 +12,18 @@ from provisioner.apply.steps import perform
 from provisioner.apply.watch import Stopped
 from provisioner.clock import Clock
 from provisioner.cloud import Cloud
+from provisioner.errors import Problem
 from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.events import Emit, Outcome, StepFinished, StepStarted
 from provisioner.plan import Plan, Step
 
+_FATES: Final = {
+    Outcome.DONE: "is done",
+    Outcome.FAILED: "failed",
+    Outcome.SKIPPED: "was skipped",
+    Outcome.INTERRUPTED: "was interrupted",
+}
 RESUME = "it goes on in Azure; run the same command again to wait for it"
 
 
@@ -63,7 +71,8 @@ async def _run(
     before = [await finished[need] for need in step.needs if need in finished]
     blocker = next((one for one in before if one.outcome is not Outcome.DONE), None)
     if blocker is not None:
-        result = Result(step, Outcome.SKIPPED, because=f"{blocker.step.title}: {blocker.outcome}")
+        because = f'"{blocker.step.title}" {_FATES[blocker.outcome]}'
+        result = Result(step, Outcome.SKIPPED, because=because)
     else:
         async with slots:
             result = await _perform(context, step)
@@ -82,8 +91,11 @@ async def _perform(context: Context, step: Step) -> Result:
     started = context.clock.monotonic()
     context.emit(StepStarted(step.id, step.title))
 
-    def result(outcome: Outcome, **more: object) -> Result:
-        return Result(step, outcome, context.clock.monotonic() - started, **more)  # type: ignore[arg-type]
+    def result(
+        outcome: Outcome, problem: Problem | None = None, because: str | None = None
+    ) -> Result:
+        now = context.clock.monotonic()
+        return Result(step, outcome, now - started, problem, because, now)
 
     try:
         await perform(context, step)

@@ -8,18 +8,23 @@ from dataclasses import dataclass, field
 from provisioner.errors import ExitCode, Problem
 from provisioner.events import Outcome
 from provisioner.plan import Step
+from provisioner.plan.steps import Create, Delete
 from provisioner.resources import AnyLive, ResourceId
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one step ended. `because` says why it was skipped or what goes on without us."""
+    """How one step ended. `because` says why it was skipped or what goes on without us.
+
+    `ended` is on the run's monotonic clock, in seconds, for comparing steps with each other.
+    """
 
     step: Step
     outcome: Outcome
     seconds: float = 0.0
     problem: Problem | None = None
     because: str | None = None
+    ended: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,18 @@ class Report:
             if one.outcome is not Outcome.DONE
             for name in one.step.names
         )
+
+    def away(self, endpoint: ResourceId) -> float | None:
+        """Seconds for which a renewed endpoint could not be called; None: it was not renewed."""
+        mine = [
+            one
+            for one in self.results
+            if one.step.target.endpoint == endpoint and one.outcome is Outcome.DONE
+        ]
+        back = [one.ended for one in mine if not isinstance(one.step, Delete)]
+        gone = [one.ended - one.seconds for one in mine]
+        renewed = any(isinstance(one.step, Create) for one in mine)
+        return max(back) - min(gone) if renewed else None
 
     @property
     def exit_code(self) -> ExitCode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import assert_never
+from typing import Final, assert_never
 
 from provisioner.apply.context import (
     ENDED_BADLY,
@@ -11,7 +11,7 @@ from provisioner.apply.context import (
     Context,
     StepFailed,
 )
-from provisioner.apply.subscribe import subscribe
+from provisioner.apply.subscribe import subscribe, subscribed
 from provisioner.errors import Problem, Severity
 from provisioner.errors.cloud import CloudError
 from provisioner.events import Noticed
@@ -148,11 +148,26 @@ async def _renewed_meanwhile(context: Context, step: Delete) -> bool:
     return now is not None and now > step.expires
 
 
+_STALE: Final = 60.0
+"""Seconds for which a list may still show what a resource was before its delete."""
+
+
 async def _absent(context: Context, step: Step, id: ResourceId, deadline: float) -> None:
+    """Wait until `id` is gone. A failed state means that the delete failed, but not before the
+    delete is seen to have begun: what is deleted because it failed is listed as failed until then,
+    and a list lags behind (AZURE.md §16)."""
+    leaving = False
+    stale_until = context.clock.monotonic() + _STALE
+
+    def judge(live: AnyLive | None) -> bool:
+        nonlocal leaving
+        if live is None:
+            return True
+        leaving = leaving or live.state is State.DELETING
+        return live.state.broken and (leaving or context.clock.monotonic() >= stale_until)
+
     while True:
-        live = await context.wait(
-            step, id, lambda live: live is None or live.state.broken, deadline, "delete"
-        )
+        live = await context.wait(step, id, judge, deadline, "delete")
         if live is not None:
             raise await context.failure(id, live.state)
         context.lives.pop(id, None)
@@ -244,6 +259,8 @@ async def _await(context: Context, step: Await) -> None:
     id = step.resource_id
     deadline = context.deadline(id.kind)
     match step.until:
+        case Until.READY if id.kind is Kind.MARKETPLACE_SUBSCRIPTION:
+            await subscribed(context, step, id, deadline)
         case Until.READY if step.resource is not None:
             await _ready(context, step, step.resource, deadline, "create")
         case Until.ABSENT:

@@ -16,11 +16,12 @@ from provisioner.errors import Problem, Severity, Who, define
 from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.events import Noticed, TermsAccepted
-from provisioner.plan.steps import Subscribe
+from provisioner.plan.steps import Step, Subscribe
 from provisioner.resources import (
     AgreementId,
     AnyLive,
     MarketplacePlan,
+    ResourceId,
     State,
     describe,
     instant_text,
@@ -76,21 +77,31 @@ async def _put(context: Context, step: Subscribe, deadline: float) -> AnyLive | 
             return None
         raise
 
-    def judge(live: AnyLive | None) -> bool:
-        return live is not None and (
-            live.state.broken or (live.state is State.SUCCEEDED and _settled(live))
-        )
+    return await subscribed(context, step, step.target, deadline)
 
-    live = await context.wait(step, step.target, judge, deadline, "create")
+
+async def subscribed(context: Context, step: Step, id: ResourceId, deadline: float) -> AnyLive:
+    """Wait until a subscription serves, whoever made it. Raises CloudError, StepFailed, Stopped."""
+
+    appeared = False
+
+    def judge(live: AnyLive | None) -> bool:
+        nonlocal appeared
+        if live is None:
+            return appeared
+        appeared = True
+        return live.state.broken or (live.state is State.SUCCEEDED and _settled(live))
+
+    live = await context.wait(step, id, judge, deadline, "create")
     if live is None or live.state.broken:
-        raise await context.failure(step.target, live.state if live else State.UNKNOWN)
+        raise await context.failure(id, live.state if live else "deleted by somebody else")
     if (live.condition or "Subscribed").lower() != "subscribed":
         raise StepFailed(
             Problem(
                 ENDED_BADLY,
-                f"the {describe(step.target)} ended as {live.condition}",
+                f"the {describe(id)} ended as {live.condition}",
                 "see the offer's state in the Azure portal under Marketplace, Subscriptions",
-                resource=step.target.arm_id,
+                resource=id.arm_id,
                 who=Who.BILLING_ADMIN,
             )
         )

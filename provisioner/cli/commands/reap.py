@@ -16,7 +16,7 @@ from provisioner.cli import loop
 from provisioner.cli.flow import Flow
 from provisioner.cli.options import azure_options, format_option, screen_options, session_of
 from provisioner.cli.render.documents import print_document
-from provisioner.cli.render.doomed import doomed_document, doomed_table
+from provisioner.cli.render.doomed import doomed_document, doomed_table, renewed_lines
 from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.report import show
 from provisioner.cli.session import width
@@ -99,7 +99,9 @@ async def _reap(flow: Flow, request: _Request) -> int:
                 )
     show(applied.problems, flow.session)
     if request.output_format == "text":
-        click.echo(closing_line(applied, "Reaped"))
+        click.echo(closing_line(prepared.plan, applied, flow.took, "Reaped"))
+        for line in renewed_lines(doomed, applied.report):
+            click.echo(line)
     _print(request, doomed, applied)
     return applied.exit_code
 

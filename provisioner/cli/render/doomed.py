@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from provisioner.apply import Report
 from provisioner.cli.render.rows import aligned
-from provisioner.plan.words import span
+from provisioner.plan.words import duration, span
 from provisioner.reap import Doomed
 from provisioner.resources import instant_text
 
@@ -59,3 +60,16 @@ def doomed_document(one: Doomed) -> dict[str, object]:
         "secondsLeft": round(one.left.total_seconds()),
         "renew": one.renew_for is not None,
     }
+
+
+def renewed_lines(doomed: Sequence[Doomed], report: Report) -> list[str]:
+    """How long each renewed endpoint could not be called. Its URL is the same, its keys are new."""
+    lines = []
+    for one in doomed:
+        away = report.away(one.id)
+        if one.renew_for is not None and away is not None:
+            lines.append(
+                f"{one.name} is back under the same URL for {span(one.renew_for)}; it was away "
+                f"for {duration(away)}. Its keys are new: apply its manifest to write them."
+            )
+    return lines
