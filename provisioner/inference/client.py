@@ -85,6 +85,7 @@ class Client:
         self._clock = clock or SystemClock()
         self._timeout, self._patience, self._waiting = timeout, patience, waiting
         self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
 
     async def __aenter__(self) -> Self:
         parts = urlsplit(self._base)
@@ -96,13 +97,13 @@ class Client:
                     "look at the endpoint in the portal: Azure serves models over https only",
                 )
             )
+        self._proxy = proxy_for(parts.hostname)
         context = ssl.create_default_context()
         if self._endpoint.ca_bundle is not None:
             context.load_verify_locations(cafile=str(self._endpoint.ca_bundle))
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=_proxied(parts.hostname),
             read_bufsize=2**20,
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=self._timeout
@@ -243,7 +244,11 @@ class Client:
         )
         # Redirects are not followed: they would carry the key to another place.
         async with self._session.post(
-            self._base + path, data=data, headers=sent, allow_redirects=False
+            self._base + path,
+            data=data,
+            headers=sent,
+            allow_redirects=False,
+            proxy=self._proxy,
         ) as response:
             yield response
 
@@ -333,11 +338,16 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return None
 
 
-def _proxied(host: str) -> bool:
-    """Whether the environment names a proxy for `host`; never for loopback."""
-    if host in _LOOPBACK:
-        return False
-    return bool(urllib.request.getproxies()) and not urllib.request.proxy_bypass(host)
+def proxy_for(host: str) -> str | None:
+    """The proxy that the environment names for `host`; never one for loopback.
+
+    Looked up here because aiohttp's trust_env would also read ~/.netrc, and take a password
+    from there in the key's place.
+    """
+    if host in _LOOPBACK or urllib.request.proxy_bypass(host):
+        return None
+    proxy = urllib.request.getproxies().get("https")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def _text_of(problem: Problem) -> str:

@@ -20,6 +20,7 @@ from provisioner.errors.cloud import CloudError, ServiceFault
 from provisioner.events import Event
 from provisioner.inference import codes
 from provisioner.manifest.schema import Output
+from provisioner.outputs.held import holds
 from provisioner.publish import Published
 from provisioner.resources import (
     KeyName,
@@ -331,3 +332,56 @@ def test_a_pipeline_gets_the_key_once_at_the_end(tmp_path: Path) -> None:
     text = (tmp_path / "github").read_text()
     assert text.count("key=") == 1
     assert world.service.keys_now[KeyName.PRIMARY] in text
+
+
+class Vault:
+    """Secrets in memory; a vault that `refuses` answers 403."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.secrets: dict[str, Secret] = {}
+        self.refuses = refuses
+
+    async def get(self, name: str) -> Secret | None:
+        if self.refuses:
+            raise _fault(403)
+        return self.secrets.get(name)
+
+    async def set(self, name: str, value: Secret, content_type: str) -> None:
+        self.secrets[name] = value
+
+
+@pytest.mark.parametrize(
+    ("sink", "refuses", "held"),
+    [
+        ({"vaultUrl": "https://v.vault.azure.net"}, False, True),
+        ({"vaultUrl": "https://v.vault.azure.net", "keySecret": "k"}, False, True),
+        ({"vaultUrl": "https://v.vault.azure.net"}, True, False),
+    ],
+)
+async def test_what_a_vault_holds(sink: dict[str, str], refuses: bool, held: bool) -> None:
+    vault = Vault()
+    context = outputs.Context(vault=lambda url: vault)
+    output = Output.model_validate({"keyVault": sink})
+    keys = Keys(Secret("key-p-0000"), Secret("key-s-0000"))
+    found = outputs.EndpointCredentials(
+        "llama", "https://x", keys, ModelRef("r", "m"), use=KeyName.SECONDARY
+    )
+    await outputs.write(found, [output], context)
+    vault.refuses = refuses
+    assert await holds(found, output, Secret("key-s-0000"), context) is held
+    assert not await holds(found, output, Secret("key-p-0000"), context)
+
+
+async def test_what_files_hold(tmp_path: Path) -> None:
+    context = outputs.Context(cwd=tmp_path)
+    keys = Keys(Secret("key-p-0000"), Secret("key-s-0000"))
+    found = outputs.EndpointCredentials("llama", "https://x", keys, ModelRef("r", "m"))
+    for kind in ("dotenv", "json", "yaml"):
+        output = Output.model_validate({kind: {"path": f"out/{kind}"}})
+        assert not await holds(found, output, Secret("key-p-0000"), context)
+        assert not (tmp_path / "out" / kind).exists(), "asking writes nothing"
+        await outputs.write(found, [output], context)
+        before = (tmp_path / "out" / kind).read_text()
+        assert await holds(found, output, Secret("key-p-0000"), context)
+        assert not await holds(found, output, Secret("key-s-0000"), context)
+        assert (tmp_path / "out" / kind).read_text() == before
