@@ -32,9 +32,17 @@ class Flow:
     interrupts: loop.Interrupts
     started: float = field(default_factory=time.monotonic)
 
-    def view(self) -> View:
+    @property
+    def took(self) -> float:
+        """Seconds since the command began."""
+        return time.monotonic() - self.started
+
+    @asynccontextmanager
+    async def view(self) -> AsyncIterator[View]:
         """A view for the next phase; enter it for as long as events may come."""
-        return view(self.session, sys.stderr, self.started)
+        async with view(self.session, sys.stderr, self.started) as entered:
+            with self.interrupts.told(entered.say):
+                yield entered
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
@@ -53,7 +61,7 @@ class Flow:
             connection = await manager.__aenter__()
             emit(StageFinished("connect", time.monotonic() - begun))
             if connection.label:
-                emit.say(f"using the {connection.label}")
+                emit.say(f"using {_azure(connection.label)}")
         try:
             yield connection
         except BaseException:
@@ -99,6 +107,11 @@ class Flow:
                     severity=Severity.NOTE,
                 )
             )
+
+
+def _azure(label: str) -> str:
+    """What a connection's label names: the emulator, or another Azure by its address."""
+    return f"Azure Resource Manager at {label}" if "://" in label[:8] else f"the {label}"
 
 
 def surroundings(output_format: str) -> outputs.Context:

@@ -22,6 +22,16 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._event: asyncio.Event | None = None
+        self._say: Callable[[str], None] = _write
+
+    @contextmanager
+    def told(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Within this, `say` tells the person; what is drawn on the screen stays in one piece."""
+        self._say = say
+        try:
+            yield
+        finally:
+            self._say = _write
 
     @contextmanager
     def gently(self, event: asyncio.Event) -> Iterator[None]:
@@ -37,6 +47,7 @@ class Interrupts:
             loop.call_soon_threadsafe(self._event.set)
         elif task is not None:
             loop.call_soon_threadsafe(task.cancel)
+        loop.call_soon_threadsafe(self._say, "Stopping; Ctrl-C again leaves at once.")
 
 
 def run(
@@ -63,8 +74,6 @@ def run(
                 leave(ExitCode.INTERRUPTED)
             asked = True
             interrupts.strike(loop, task)
-            if os.isatty(2):
-                os.write(2, b"\r\nStopping; Ctrl-C again leaves at once.\r\n")
 
         # signal.signal rather than loop.add_signal_handler: it works while the loop is busy too.
         before = {number: signal.signal(number, stop) for number in _STOP}
@@ -89,6 +98,11 @@ def ask(question: str) -> str:
     if not answer:
         raise EOFError
     return answer.strip()
+
+
+def _write(text: str) -> None:
+    if os.isatty(2):
+        os.write(2, f"\r\n{text}\r\n".encode())
 
 
 def _restore_terminal() -> None:

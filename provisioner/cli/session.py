@@ -35,10 +35,10 @@ class Session:
         return is_terminal(stream)
 
 
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a person looks at `stream`; a closed one is no terminal."""
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person looks at `stream`; a closed one (None, says Python) is no terminal."""
     try:
-        return stream.isatty()
+        return stream is not None and stream.isatty()
     except ValueError:
         return False
 

@@ -54,8 +54,8 @@ def test_the_whole_way(folder: Folder) -> None:
     assert "Plan: 0 to create, 1 to change, 0 to replace, 0 to delete." in changed.out
 
     gone = folder.run("destroy", *EMULATED, "--yes")
-    assert "Destroyed:" in gone.out
-    assert "Nothing to change." in folder.run("destroy", *EMULATED, "--yes").out
+    assert "Destroyed in" in gone.out
+    assert "Nothing to destroy" in folder.run("destroy", *EMULATED, "--yes").out
 
 
 def test_starter_manifest(folder: Folder) -> None:

@@ -85,7 +85,7 @@ def test_plain_lines() -> None:
         "[    0.5s] terms of llama-offer accepted for workspace mlw-prod by --accept-terms\n"
         f"[    0.5s] {A}: started\n"
         f"[    0.5s] {B}: started\n"
-        f"[    1.5s] {B}: again in 20s (429 TooManyRequests)\n"
+        f"[    1.5s] {B}: trying again in 20s (429 TooManyRequests)\n"
         f"[    2.6s] {A}: done in 2.1s\n"
         f"[   64.0s] {B}: failed after 1m 04s: not enough quota\n"
         f"[   64.0s] {C}: skipped (its deployment failed)\n"
@@ -140,8 +140,8 @@ def test_ended_steps_stay_as_lines() -> None:
         f"✓ {A} 2.1s",
         f"✗ {B}: not enough 1m 04s",
         "  quota",
-        f"- {C}: its deployment failed",
-        "llama-33-70b: URL and key written to out/llama.env (dotenv)",
+        f"- {C}: skipped, its deployment",
+        "  failed",
     ]
 
 
@@ -152,8 +152,8 @@ def test_running_steps_show_their_seconds_within_80_columns() -> None:
     hands.time = 112.5
     lines = _running(view)
     assert lines == [
-        f"⠴ {A}  Creating              12s",
-        f"⠴ {B}  again in 20s… 12s",
+        f"⠴ {A}  Creating           12s",
+        f"⠴ {B}  retry in … 12s",
         "⠴ applying 0 of 3",
     ]
     assert all(len(line) <= 80 for line in lines)

@@ -169,7 +169,7 @@ def _finish(
             click.echo(err=True)
             click.echo(table(found, clock.now(), width=width(sys.stdout)), nl=False)
         if applied.report.results and not flow.session.log_json:
-            click.echo(f"\n{closing_line(applied)}", err=True)
+            click.echo(f"\n{closing_line(prepared.plan, applied, flow.took)}", err=True)
     else:
         print_document(applied_document(found, applied), request.output_format)
     return applied.exit_code

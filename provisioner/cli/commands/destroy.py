@@ -28,6 +28,7 @@ from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.report import show
 from provisioner.manifest import Manifests
 from provisioner.pipeline import Wish
+from provisioner.plan.words import counted, unchanged
 from provisioner.preflight import blocking
 
 
@@ -79,7 +80,11 @@ async def _destroy(flow: Flow, request: _Request) -> int:
                 request.manifests, connection.cloud, request.wish, connection.clock, emit
             )
         errors = blocking(prepared.findings)
-        flow.show_plan(prepared.plan, [one for one in prepared.findings if one not in errors])
+        warned = [one for one in prepared.findings if one not in errors]
+        if prepared.plan.empty:
+            show(warned, flow.session)
+        else:
+            flow.show_plan(prepared.plan, warned)
         prepared.require_sound()
         if not request.yes and not prepared.plan.empty:
             flow.confirm("Delete these, for good?")
@@ -91,6 +96,9 @@ async def _destroy(flow: Flow, request: _Request) -> int:
     show(applied.problems, flow.session)
     if request.output_format != "text":
         print_document(applied_document([], applied), request.output_format)
+    elif prepared.plan.empty:
+        reasons = [counted(reason, count) for reason, count in unchanged(prepared.plan)]
+        click.echo(f"Nothing to destroy{': ' if reasons else ''}{', '.join(reasons)}.")
     else:
-        click.echo(closing_line(applied, "Destroyed"))
+        click.echo(closing_line(prepared.plan, applied, flow.took, "Destroyed"))
     return applied.exit_code

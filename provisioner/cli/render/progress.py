@@ -23,6 +23,7 @@ from provisioner.events import (
     Event,
     Noticed,
     Outcome,
+    OutputWritten,
     StageFinished,
     StageStarted,
     StepFinished,
@@ -95,7 +96,7 @@ class JsonLines(_Base):
 class PlainLines(_Base):
     """A line for what begins and ends, with the seconds since the start: right for CI logs.
 
-    What the service says in between is shown with -v only.
+    What the service says in between, and outputs that need no writing, are shown with -v only.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class PlainLines(_Base):
             self._stream.write(problem_text(event.problem))
         else:
             line = sentence(event, self._titles)
-            if line is None or (isinstance(event, StepProgress) and not self._verbose):
+            if line is None or (_minor(event) and not self._verbose):
                 return
             self.say(line)
         self._stream.flush()
@@ -123,6 +124,16 @@ class PlainLines(_Base):
     def say(self, text: str) -> None:
         self._stream.write(f"[{self._monotonic() - self._start:7.1f}s] {clean(text)}\n")
         self._stream.flush()
+
+
+def _minor(event: Event) -> bool:
+    match event:
+        case StepProgress():
+            return True
+        case OutputWritten(changed=changed):
+            return not changed
+        case _:
+            return False
 
 
 _MARKS: Final = {
@@ -192,7 +203,7 @@ class LiveView(_Base):
             case StepProgress(step, state):
                 self._note(step, state)
             case StepRetried(step, reason, delay):
-                self._note(step, f"again in {seconds(delay)}: {reason}")
+                self._note(step, f"retry in {seconds(delay)}: {reason}")
             case StepFinished():
                 self._running.pop(event.step, None)
                 self._done += 1
@@ -201,6 +212,8 @@ class LiveView(_Base):
                 color = not self._console.no_color
                 text = problem_text(problem, width=self._console.width, color=color)
                 self._console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
+            case OutputWritten() if not self._verbose:
+                pass  # the result says where each key is
             case _:
                 self.say(sentence(event, self._titles) or "")
 
@@ -221,8 +234,10 @@ class LiveView(_Base):
         text = Text(clean(event.title))
         if event.outcome is Outcome.FAILED and event.problem is not None:
             text.append(f": {clean(event.problem.what)}", style="red")
-        elif event.outcome is not Outcome.DONE and event.because:
-            text.append(f": {clean(event.because)}", style=color)
+        elif event.outcome is Outcome.INTERRUPTED:
+            text.append(": left running in Azure", style=color)
+        elif event.outcome is Outcome.SKIPPED:
+            text.append(f": skipped, {clean(event.because or 'not needed')}", style=color)
         symbol = Text(mark if self._unicode else ascii_mark, style=color)
         took = "" if event.outcome is Outcome.SKIPPED else seconds(event.seconds)
         grid.add_row(symbol, text, Text(took, style="dim"))
@@ -238,7 +253,9 @@ class LiveView(_Base):
         now = self._monotonic()
         frames = _SPINNER if self._unicode else _ASCII_SPINNER
         frame = frames[int(now * 10) % len(frames)]
+        # Three columns stay free: a ^C that the terminal echoes must not break the last line.
         grid = Table.grid(padding=(0, 1), expand=True)
+        grid.width = max(20, self._console.width - 3)
         grid.add_column(width=1)
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         grid.add_column(justify="right", no_wrap=True)

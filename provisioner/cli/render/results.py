@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from provisioner.cli.render.problems import problem_document
 from provisioner.cli.render.rows import Row, row_document
+from provisioner.cli.render.words import seconds
 from provisioner.events import Outcome
 from provisioner.pipeline import Applied
-from provisioner.plan import action
+from provisioner.plan import Plan, action
 
-_WORDS = {
+_DONE: Final = {
+    "create": "created",
+    "change": "changed",
+    "adopt": "adopted",
+    "replace": "replaced",
+    "recover": "recovered",
+    "delete": "deleted",
+    "wait": "waited for",
+}
+"""The plan's actions once they are done: its summary and this line count the same things."""
+_WORDS: Final = {
     Outcome.DONE: "done",
     Outcome.FAILED: "failed",
     Outcome.SKIPPED: "skipped",
@@ -18,16 +30,15 @@ _WORDS = {
 }
 
 
-def closing_line(applied: Applied, done: str = "Applied") -> str:
-    """`Applied: 3 steps done.`, or what did not go well."""
+def closing_line(plan: Plan, applied: Applied, took: float, done: str = "Applied") -> str:
+    """`Applied in 8.3s: 13 created, 1 changed.`, or what did not go well; `took` in seconds."""
     results = applied.report.results
-    if not results:
-        return "Nothing to change."
     counts = {outcome: len(applied.report.of(outcome)) for outcome in Outcome}
     parts = [f"{count} {_WORDS[outcome]}" for outcome, count in counts.items() if count]
     steps = "1 step" if len(results) == 1 else f"{len(results)} steps"
     if counts[Outcome.DONE] == len(results):
-        return f"{done}: {steps} done."
+        done_to = [f"{count} {_DONE[name]}" for name, count in plan.counts().items() if count]
+        return f"{done} in {seconds(took)}: {', '.join(done_to) or steps}."
     left = "; run the same command again to go on" if counts[Outcome.INTERRUPTED] else ""
     return f"{done} in part: of {steps}, {', '.join(parts)}{left}."
 

@@ -133,10 +133,8 @@ def _expires(live: AnyLive) -> datetime | None:
 
 def _written(sink: SinkResult) -> str:
     match sink.status:
-        case Status.WRITTEN:
+        case Status.WRITTEN | Status.UNCHANGED:
             return sink.target
-        case Status.UNCHANGED:
-            return f"{sink.target} (unchanged)"
         case Status.FAILED:
             return f"{sink.target} (not written)"
 

@@ -65,7 +65,7 @@ def sentence(event: Event, titles: dict[str, str]) -> str | None:
         case StepProgress(step, state):
             return f"{titles.get(step, step)}: {state}"
         case StepRetried(step, reason, delay):
-            return f"{titles.get(step, step)}: again in {seconds(delay)} ({reason})"
+            return f"{titles.get(step, step)}: trying again in {seconds(delay)} ({reason})"
         case StepFinished():
             return _finished(event)
         case OutputWritten(deployment, sink, target, changed):
@@ -97,7 +97,7 @@ def _finished(event: StepFinished) -> str:
         case Outcome.SKIPPED:
             return f"{event.title}: skipped ({event.because or 'not needed'})"
         case Outcome.INTERRUPTED:
-            return f"{event.title}: left running ({event.because or 'interrupted'})"
+            return f"{event.title}: left running in Azure after {seconds(event.seconds)}"
         case _:
             assert_never(event.outcome)
 
