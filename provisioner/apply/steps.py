@@ -11,7 +11,7 @@ from provisioner.apply.context import (
     Context,
     StepFailed,
 )
-from provisioner.apply.subscribe import subscribe, subscribed
+from provisioner.apply.subscribe import settled, subscribe, subscribed
 from provisioner.errors import Problem, Severity
 from provisioner.errors.cloud import CloudError
 from provisioner.events import Noticed
@@ -105,7 +105,8 @@ async def _ready(
         appeared = True
         if live.state.broken:
             return True
-        return live.state is State.SUCCEEDED and not diff(resource, live.resource)
+        done = live.state is State.SUCCEEDED and settled(live)
+        return done and not diff(resource, live.resource)
 
     live = await context.wait(step, resource.id, judge, deadline, purpose)
     if live is not None and live.state.broken:

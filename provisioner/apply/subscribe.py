@@ -20,6 +20,7 @@ from provisioner.plan.steps import Step, Subscribe
 from provisioner.resources import (
     AgreementId,
     AnyLive,
+    Kind,
     MarketplacePlan,
     ResourceId,
     State,
@@ -90,7 +91,7 @@ async def subscribed(context: Context, step: Step, id: ResourceId, deadline: flo
         if live is None:
             return appeared
         appeared = True
-        return live.state.broken or (live.state is State.SUCCEEDED and _settled(live))
+        return live.state.broken or (live.state is State.SUCCEEDED and settled(live))
 
     live = await context.wait(step, id, judge, deadline, "create")
     if live is None or live.state.broken:
@@ -108,8 +109,13 @@ async def subscribed(context: Context, step: Step, id: ResourceId, deadline: flo
     return live
 
 
-def _settled(live: AnyLive) -> bool:
-    """Whether the status says something final: PendingFulfillmentStart does not (AZURE.md §12)."""
+def settled(live: AnyLive) -> bool:
+    """Whether the status says something final: PendingFulfillmentStart does not (AZURE.md §12).
+
+    Only a marketplace subscription has a status of that kind.
+    """
+    if live.id.kind is not Kind.MARKETPLACE_SUBSCRIPTION:
+        return True
     return (live.condition or "Subscribed").lower() in ("subscribed", "suspended", "unsubscribed")
 
 

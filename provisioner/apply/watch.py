@@ -58,7 +58,7 @@ class Pace:
         """Seconds until the next look at something that has been waited for `age` seconds."""
         gap = min(max(age * GROWTH, SHORTEST), LONGEST)
         if self.shortest is not None:
-            gap = max(gap, self.shortest * 0.9 - age)
+            gap = max(gap, min(self.shortest * 0.9 - age, LONGEST))
         return gap
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from provisioner.cli import codes
 from provisioner.cli.commands.validate import load
 from provisioner.cli.wishes import wish_of
@@ -57,6 +59,10 @@ def choose(
     values: Mapping[str, object],
 ) -> Chosen:
     """What the command line asks for. Raises InvalidManifest."""
+    if labels and values.get("prune"):
+        raise click.UsageError(
+            "--prune with -l would delete every deployment that the label leaves out."
+        )
     options = {**values, "labels": dict(labels)}
     return Chosen(load(filenames, labels), wish_of(stack, values), tuple(filenames), options)
 
