@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner import azure
 from provisioner.clock import Clock, SystemClock
-from provisioner.cloud import Cloud
+from provisioner.cloud import Cloud, WorkspaceSeen
 from provisioner.emulator import control
 from provisioner.errors import Failed, Problem, Who, define
 from provisioner.outputs import SecretStore
-from provisioner.resources import Secret
+from provisioner.resources import Secret, WorkspaceId
 
 EMULATOR_DOWN = define(
     "emulator.not-started",
@@ -64,6 +64,15 @@ async def connect(which: Which) -> AsyncIterator[Connection]:
     async with azure.connect(settings, clock) as cloud:
         vault = None if settings.emulator else cloud.vaults
         yield Connection(cloud, clock, label, settings.ca_bundle, vault)
+
+
+async def read_az_ml_files(
+    paths: Sequence[Path], workspace: WorkspaceId, region: str
+) -> tuple[WorkspaceSeen, list[Problem]]:
+    """YAML files of `az ml` as if they had been observed; no request is made."""
+    from provisioner.azure import az_ml_files  # noqa: PLC0415 - only who imports them pays
+
+    return await asyncio.to_thread(az_ml_files.read, paths, workspace, region)
 
 
 async def _settings(which: Which) -> tuple[azure.Settings, str | None]:

@@ -13,7 +13,7 @@ NO_CREDENTIAL: Final = define(
     "identity, managed identity, Azure CLI and others) gave one.",
     Who.OPERATOR,
 )
-NO_FEDERATION = define(
+NO_FEDERATION: Final = define(
     "azure.no-federation",
     "no federated credential for this pipeline",
     "Microsoft Entra knows the application, but nobody told it to trust this issuer and subject: "
@@ -64,5 +64,18 @@ BAD_CA_BUNDLE: Final = define(
     "azure.bad-ca-bundle",
     "the CA bundle cannot be used",
     "The file of certificate authorities does not exist, is not readable, or is not PEM.",
+    Who.OPERATOR,
+)
+AZ_ML_FILE: Final = define(
+    "import.az-ml-file",
+    "a file that `az ml` would not take",
+    "azure-ai-ml's own loader refuses the file, or it describes something else than an endpoint, a "
+    "deployment or a Marketplace subscription.",
+    Who.OPERATOR,
+)
+AZ_ML_LEFT_OUT: Final = define(
+    "import.az-ml-left-out",
+    "part of an `az ml` file has no place in a manifest",
+    "Manifests deploy models of registries with keys. What goes beyond that is named and left out.",
     Who.OPERATOR,
 )
