@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 RUN := $(PY) -m provisioner
 
 .DEFAULT_GOAL := help
-.PHONY: help venv apply destroy test check format docs bench interop clean
+.PHONY: help venv apply destroy test test-slow check format docs bench interop clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -37,8 +37,11 @@ apply: venv ## Deploy manifests/ to the local emulator and write out/*.env
 destroy: venv ## Remove from the emulator what manifests/ names
 	@$(RUN) destroy --emulator --yes -f manifests/
 
-test: venv ## Run the tests
-	$(PY) -m pytest -n $(WORKERS) -m "not interop"
+test: venv ## Run the tests (under three minutes)
+	$(PY) -m pytest -n $(WORKERS) -m "not interop and not slow"
+
+test-slow: venv ## Run the tests that take longer: scenes, fleets, other servers
+	$(PY) -m pytest -n $(WORKERS) -m "slow and not interop"
 
 check: venv ## Lint, formatting, types and layers
 	$(PY) -m ruff check .
@@ -53,6 +56,7 @@ format: venv ## Rewrite the code in the house's format
 docs: venv ## Rewrite the generated pages
 	$(PY) -m provisioner.cli.errors_page > docs/errors.md
 	$(PY) -m provisioner.manifest.reference > docs/manifest.md
+	$(PY) -m provisioner.plan.schema > docs/plan.schema.json
 
 bench: venv ## Measure what docs/performance.md claims
 	$(PY) -m benchmarks

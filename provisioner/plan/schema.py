@@ -1,11 +1,12 @@
 """The JSON Schema (2020-12) of `plan.json.document`; published as docs/plan.schema.json.
 
-Written with: python -c "from provisioner.plan.schema import text; print(text(), end='')"
+Written with `make docs`.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 
 from provisioner.plan.json import SCHEMA_VERSION, Json
 from provisioner.plan.steps import Because, Effect, Until
@@ -196,3 +197,7 @@ def _position() -> Json:
             "column": {"type": "integer", "minimum": 1},
         }
     )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())
