@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 from azure.core.exceptions import AzureError
@@ -34,7 +34,7 @@ from azure.mgmt.core.policies import ARMHttpLoggingPolicy, AsyncARMChallengeAuth
 from provisioner.azure.budget import Budget
 from provisioner.azure.credentials import Tokens
 from provisioner.azure.faults import fault_of, load_json, unanswered, unreadable
-from provisioner.azure.policies import BudgetPolicy, HomePolicy, foreign
+from provisioner.azure.policies import BudgetPolicy, HomePolicy, foreign, origin
 from provisioner.azure.retry import (
     REPEATABLE,
     TRANSIENT,
@@ -197,10 +197,18 @@ class Arm:
         return f"{self.settings.arm}{quote(path, safe=_PATH_SAFE)}?api-version={version}{tail}"
 
     def own(self, url: str | None) -> str | None:
-        """`url` when it is on ARM's host, else None."""
-        home = urlsplit(self.settings.arm)
-        there = urlsplit(url or "")
-        return url if (there.scheme, there.netloc) == (home.scheme, home.netloc) else None
+        """`url` as a whole address when it is on ARM's host, else None.
+
+        A relative one is ARM's own; the case of scheme and host and a named default port do not
+        make another host.
+        """
+        if not url:
+            return None
+        try:
+            whole = urljoin(f"{self.settings.arm}/", url)
+            return whole if origin(whole) == origin(self.settings.arm) else None
+        except ValueError:  # a port that is none, half an IPv6 address
+            return None
 
     def _next(self, page: Json, answer: Answer, seen: set[str]) -> str | None:
         link = page.get("nextLink")
@@ -208,11 +216,12 @@ class Arm:
             return None
         if not isinstance(link, str):
             raise unreadable(answer.operation, answer.status, "its nextLink is not text")
-        if self.own(link) is None:
+        url = self.own(link)
+        if url is None:
             raise foreign(link, self.settings.arm)
-        if link in seen or len(seen) > _MOST_PAGES:
+        if url in seen or len(seen) > _MOST_PAGES:
             raise unreadable(answer.operation, answer.status, "its pages go round in a circle")
-        return link
+        return url
 
 
 _HEADERS: Final = {"Accept": "application/json"}

@@ -12,7 +12,7 @@ from provisioner.resources import Kind, Live, R, ResourceId, State, WorkspaceId
 
 _READ_ONLY_TOP: Final = frozenset({"id", "name", "type", "systemData", "etag"})
 _WRITABLE_IDENTITY: Final = frozenset({"type", "userAssignedIdentities"})
-_STATES: Final = {state.value.lower(): state for state in State}
+_STATES: Final = {state.value.lower(): state for state in State} | {"cancelled": State.CANCELED}
 
 
 def patch_tags(wish: Any, fields: frozenset[str]) -> Json | None:
@@ -63,8 +63,13 @@ class Shape(Generic[R]):
 
 
 def live_state(properties: Json) -> State:
-    """provisioningState as a `State`; open enumeration, so anything else is UNKNOWN."""
-    return _STATES.get((text(properties.get("provisioningState")) or "").lower(), State.UNKNOWN)
+    """provisioningState as a `State`; open enumeration, so any other word is UNKNOWN.
+
+    A resource without one is ready: so ARM's contract has it, and so azure-core's poller reads it
+    (AZURE.md §6). Waiting for a word that never comes would be waiting for ever.
+    """
+    word = text(properties.get("provisioningState"))
+    return State.SUCCEEDED if word is None else _STATES.get(word.lower(), State.UNKNOWN)
 
 
 def header_of(raw: Json) -> datetime | None:

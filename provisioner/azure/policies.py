@@ -24,13 +24,13 @@ class HomePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
     def __init__(self, base: str) -> None:
         super().__init__()
-        self._home = _origin(base)
+        self._home = origin(base)
 
     async def send(
         self, request: PipelineRequest[HttpRequest]
     ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
         url = request.http_request.url
-        if not url.startswith(self._home) and _origin(url) != self._home:
+        if not url.startswith(self._home) and origin(url) != self._home:
             raise foreign(url, self._home)
         return await self.next.send(request)
 
@@ -93,7 +93,7 @@ def _is_arms_own(answer: AsyncHttpResponse, remaining: float | None) -> bool:
     return fault.code == "SubscriptionRequestsThrottled"
 
 
-def _origin(url: str) -> str:
+def origin(url: str) -> str:
     """`https://host[:port]/`, lower-cased, default port left out."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()

@@ -151,7 +151,7 @@ def test_a_serverless_endpoint_whole_and_bare() -> None:
     )
     assert (live.state, live.condition, live.url) == (State.SUCCEEDED, "Online", "https://x")
     bare = serverless.parse({"properties": {"inferenceEndpoint": None}}, id)
-    assert (bare.state, bare.url, bare.resource.content_safety) == (State.UNKNOWN, None, None)
+    assert (bare.state, bare.url, bare.resource.content_safety) == (State.SUCCEEDED, None, None)
 
 
 def test_a_subscription_without_its_plan_and_with_it() -> None:

@@ -1,0 +1,142 @@
+"""The command line against an ARM that is not ours: the whole life of a fleet, in many dialects."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.otherarm.conftest import Open, Place, Ran
+from tests.otherarm.switches import Switches
+
+WORKSPACE = """\
+apiVersion: provisioner.azureml/v1
+kind: Workspace
+metadata: {name: ml-prod}
+spec:
+  subscriptionId: 11111111-1111-1111-1111-111111111111
+  resourceGroup: rg-ml-prod
+  workspaceName: mlw-prod
+  region: eastus2
+"""
+
+
+def serverless(name: str, model: str = "Llama-3.3-70B-Instruct", safety: str = "enabled") -> str:
+    return f"""\
+---
+apiVersion: provisioner.azureml/v1
+kind: ModelDeployment
+metadata: {{name: {name}}}
+spec:
+  workspace: ml-prod
+  model: azureml-meta/{model}
+  target: {{serverless: {{contentSafety: {safety}}}}}
+  marketplace: {{acceptTerms: true}}
+  outputs: [{{dotenv: {{path: out/{name}.env}}}}]
+"""
+
+
+def managed(name: str, traffic: int, count: int = 1) -> str:
+    return f"""\
+---
+apiVersion: provisioner.azureml/v1
+kind: ModelDeployment
+metadata: {{name: {name}}}
+spec:
+  workspace: ml-prod
+  model: azureml://registries/azureml/models/Phi-4/versions/7
+  target:
+    managedCompute:
+      endpointName: phi-4
+      instanceType: Standard_NC24ads_A100_v4
+      instanceCount: {count}
+      traffic: {traffic}
+  outputs: [{{dotenv: {{path: out/{name}.env}}}}]
+"""
+
+
+SERVERLESS = (
+    WORKSPACE + serverless("llama-70b") + serverless("scout", "Llama-4-Scout-17B-16E-Instruct")
+)
+MANAGED = WORKSPACE + managed("phi-blue", 90) + managed("phi-green", 10)
+FLEET = SERVERLESS + managed("phi-blue", 90) + managed("phi-green", 10)
+F = ("-f", "fleet.yaml")
+
+
+def life(place: Place, fleet: str) -> Ran:
+    """apply, a plan that is empty, destroy; what holds for every dialect is asserted."""
+    arm, log = place.arm, place.arm.log
+    place.write(fleet)
+    before = set(arm.store.live())
+    applied = place.run("apply", "--yes", *F)
+    written = len(log.writes)
+    place.run("plan", "--detailed-exitcode", *F)
+    assert len(log.writes) == written, "a plan wrote"
+    place.run("destroy", "--yes", *F)
+    left = [path for path in arm.store.live() if path not in before]
+    assert all("marketplaceSubscriptions" in path for path in left), left
+    assert before <= set(arm.store.live())
+    twice = {path: one.creates for path, one in arm.store.histories.items() if one.creates > 1}
+    assert twice == {}
+    assert len(log.signed) == len(set(log.signed))
+    assert log.violations == []
+    return applied
+
+
+def test_every_command(open_place: Open) -> None:
+    """The whole life of a mixed fleet, in front of an ARM that is as plain as can be."""
+    place = open_place(Switches())
+    place.write(FLEET)
+    place.run("plan", "--detailed-exitcode", *F, expect=2)
+    assert place.arm.log.writes == []
+    life(place, FLEET)
+    status = json.loads(place.run("status", "-o", "json", *F).out)
+    assert len(json.dumps(status)) > 2
+    place.run("destroy", "--yes", *F)
+
+
+DIALECTS = {
+    "at-once": Switches(host="127.0.0.1", put_answer="done", delete_status=200),
+    "location": Switches(put_answer="location", retry_after="date", id_case="lower"),
+    "nulls-and-extras": Switches(
+        put_answer="bare", delete_status=204, nulls=True, tags_null=True, extras=True,
+        retry_after="seconds",
+    ),
+    "other-words": Switches(
+        states={"Creating": "Provisioning", "Succeeded": "succeeded", "Updating": "Accepted",
+                "Deleting": "DELETING"},
+        id_case="resourcegroups", shout_traffic=True, model_suffix="/versions/9",
+    ),
+    "no-state": Switches(states={"Succeeded": None}, model_suffix="/labels/latest"),
+    "relative-pages": Switches(page=1, link="relative"),
+    "shouting-pages": Switches(page=1, link="shouting"),
+    "lagging": Switches(list_lag=1.5, stale=0.5, delay=0.5),
+    "busy": Switches(busy=True),
+    "resets": Switches(reset=True),
+    "gateway": Switches(gateway=6),
+}  # fmt: skip
+MARKETPLACE = {
+    "pending": Switches(foreign_subscription=True, pending=0.6, plan_late=0.3),
+    "closed-doors": Switches(agreements=403, subscription_permissions=404, locks=403, provider=403),
+    "no-agreements": Switches(agreements=404, subscription_permissions=400),
+    "throttled-in-words": Switches(throttle=7),
+    "throttled-by-date": Switches(throttle=7, retry_after="date"),
+    "claims": Switches(claims_after=12),
+    "short-tokens": Switches(token_life=6, delay=1.5),
+}
+
+
+def _each(dialects: dict[str, Switches]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "switches", [pytest.param(one, id=name) for name, one in dialects.items()]
+    )
+
+
+@_each({**DIALECTS, **MARKETPLACE})
+def test_serverless(open_place: Open, switches: Switches) -> None:
+    life(open_place(switches), SERVERLESS)
+
+
+@_each({**DIALECTS, "no-sizes": Switches(vm_sizes=404, registry=503)})
+def test_managed(open_place: Open, switches: Switches) -> None:
+    life(open_place(switches), MANAGED)
