@@ -3,51 +3,58 @@
 from __future__ import annotations
 
 import importlib
-from difflib import get_close_matches
+import keyword
 from typing import Final, NamedTuple, cast
 
 import click
 
 import provisioner
+from provisioner.cli.groups import Group
 
 
 class Lazy(NamedTuple):
-    """Where a command lives (`module` under cli.commands) and its line in the list."""
+    """A command and its line in the list; its module under cli.commands has its name."""
 
-    module: str
-    attribute: str
+    name: str
     summary: str
 
+    @property
+    def module(self) -> str:
+        return f"{self.name}_" if keyword.iskeyword(self.name) else self.name
 
-COMMANDS: Final[dict[str, Lazy]] = {
-    "init": Lazy("init", "init", "Write a commented starter manifest."),
-    "validate": Lazy("validate", "validate", "Check manifests, offline."),
-    "schema": Lazy("schema", "schema", "Print the JSON Schema of the manifest, for editors."),
-    "doctor": Lazy(
-        "doctor", "doctor", "Check everything that an apply depends on; changes nothing."
+
+SECTIONS: Final[dict[str, tuple[Lazy, ...]]] = {
+    "Manifests": (
+        Lazy("init", "Write a commented starter manifest."),
+        Lazy("validate", "Check manifests, offline."),
+        Lazy("schema", "Print the JSON Schema of the manifest, for editors."),
+        Lazy("import", "Write manifests from a live workspace, or from files of `az ml`."),
     ),
-    "plan": Lazy("plan", "plan", "Show what would change; changes nothing."),
-    "apply": Lazy("apply", "apply", "Make Azure as the manifests say; write URLs and keys."),
-    "destroy": Lazy("destroy", "destroy", "Remove what the manifests name."),
-    "status": Lazy("status", "status", "List deployments: state, traffic, URL, expiry."),
-    "reap": Lazy("reap", "reap", "Take down endpoints before their deadline; needs no manifest."),
-    "watch": Lazy("watch", "watch", "Keep Azure as the manifests say: apply and reap in a loop."),
-    "output": Lazy("output", "output", "Show or write one deployment's URL and key."),
-    "models": Lazy(
-        "models",
-        "models",
-        "List and show models: versions, targets, regions, offer, lifecycle, sizes.",
+    "Before an apply": (
+        Lazy("models", "List and show models: versions, targets, regions, offer, sizes."),
+        Lazy("doctor", "Check everything that an apply depends on; changes nothing."),
+        Lazy("role", "Print the smallest custom role that these manifests need."),
+        Lazy("plan", "Show what would change; changes nothing."),
     ),
-    "role": Lazy("role", "role", "Print the smallest custom role that these manifests need."),
-    "import": Lazy("import_", "import_", "Write manifests of the endpoints that a workspace has."),
-    "invoke": Lazy("invoke", "invoke", "Call a deployed model."),
-    "snippet": Lazy("snippet", "snippet", "Print code that calls a deployed model."),
-    "keys": Lazy("keys", "keys", "Show or rotate an endpoint's keys."),
-    "emulator": Lazy("emulator", "emulator", "Run the local Azure of this folder."),
+    "Deployments": (
+        Lazy("apply", "Make Azure as the manifests say; write URLs and keys."),
+        Lazy("status", "List deployments: state, traffic, URL, expiry."),
+        Lazy("destroy", "Remove what the manifests name."),
+        Lazy("reap", "Take down endpoints before their deadline; needs no manifest."),
+        Lazy("watch", "Keep Azure as the manifests say: apply and reap in a loop."),
+    ),
+    "Deployed models": (
+        Lazy("output", "Show or write one deployment's URL and key."),
+        Lazy("keys", "Show or rotate an endpoint's keys."),
+        Lazy("invoke", "Call a deployed model."),
+        Lazy("snippet", "Print code that calls a deployed model."),
+    ),
+    "Local Azure": (Lazy("emulator", "Run the local Azure of this folder."),),
 }
+COMMANDS: Final = {lazy.name: lazy for section in SECTIONS.values() for lazy in section}
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that knows its commands by name and imports one only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -58,21 +65,12 @@ class LazyGroup(click.Group):
         if lazy is None:
             return None
         module = importlib.import_module(f"provisioner.cli.commands.{lazy.module}")
-        return cast(click.Command, getattr(module, lazy.attribute))
+        return cast(click.Command, getattr(module, lazy.module))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, lazy.summary) for name, lazy in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS:
-            near = get_close_matches(name, COMMANDS, n=1)
-            advice = f' Did you mean "{near[0]}"?' if near else ""
-            raise click.UsageError(f'There is no command "{name}".{advice}', ctx)
-        return super().resolve_command(ctx, args)
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{lazy.name:<8}", lazy.summary) for lazy in section])
 
 
 @click.group(
@@ -84,7 +82,7 @@ def cli() -> None:
     """Deploy language models on Azure Machine Learning from manifests.
 
     \b
-      provision init                        write a starter manifest
-      provision apply --emulator -f FILE    try it on the local Azure
-      provision apply -f FILE               do it on Azure
+      provision init                             write a starter manifest
+      provision apply --emulator -f manifests    try it on the local Azure
+      provision apply -f manifests               do it on Azure
     """

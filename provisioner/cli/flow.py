@@ -31,11 +31,12 @@ class Flow:
     session: Session
     interrupts: loop.Interrupts
     started: float = field(default_factory=time.monotonic)
+    confirmed: float | None = None
 
     @property
     def took(self) -> float:
-        """Seconds since the command began."""
-        return time.monotonic() - self.started
+        """Seconds since the command began, or since the person said yes."""
+        return time.monotonic() - (self.confirmed or self.started)
 
     @asynccontextmanager
     async def view(self) -> AsyncIterator[View]:
@@ -107,6 +108,7 @@ class Flow:
                     severity=Severity.NOTE,
                 )
             )
+        self.confirmed = time.monotonic()
 
 
 def _azure(label: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from provisioner.cli import codes
 from provisioner.cloud import Cloud
@@ -22,14 +23,20 @@ def choose(name: str, candidates: Sequence[Published]) -> Published:
     for one in candidates:
         if one.origin.name == name:
             return one
-    names = ", ".join(one.origin.name for one in candidates)
     raise UsageError(
         Problem(
             codes.UNKNOWN_NAME,
             f'No deployment of these manifests is called "{name}".',
-            f"name one of: {names}" if names else "give the manifest that has it with -f",
+            _advice(name, [one.origin.name for one in candidates]),
         )
     )
+
+
+def _advice(name: str, names: Sequence[str]) -> str:
+    near = get_close_matches(name, names, n=1)
+    if near:
+        return f'did you mean "{near[0]}"?'
+    return f"name one of: {', '.join(names)}" if names else "give the manifest that has it with -f"
 
 
 async def credentials(cloud: Cloud, chosen: Published) -> EndpointCredentials:

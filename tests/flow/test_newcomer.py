@@ -108,7 +108,7 @@ def test_output_on_demand(folder: Folder) -> None:
     assert "written: out/llama.env" in folder.run("output", "llama", *EMULATED, "--write").out
     assert folder.variables("out/llama.env") == written
     unknown = folder.run("output", "lama", *EMULATED, expect=64)
-    assert "name one of: llama" in unknown.err
+    assert 'did you mean "llama"' in unknown.err
 
 
 def test_the_emulator_by_hand(folder: Folder) -> None:

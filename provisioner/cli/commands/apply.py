@@ -16,6 +16,7 @@ from provisioner import pipeline
 from provisioner import plan as planning
 from provisioner.cli import loop
 from provisioner.cli.flow import Flow, check_outputs, softened, surroundings, with_vaults
+from provisioner.cli.groups import Command
 from provisioner.cli.options import (
     azure_options,
     format_option,
@@ -49,7 +50,7 @@ class _Request:
     allow_destroy: bool
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("planfile", required=False, metavar="[PLANFILE]", type=click.Path())
 @optional_manifest_options
 @format_option("text", "json", "yaml")
@@ -57,7 +58,7 @@ class _Request:
 @wish_options
 @click.option("--allow-destroy", is_flag=True, help="Replace or delete live endpoints if need be.")
 @click.option(
-    "--parallelism", type=click.IntRange(1, 65536), default=2048, show_default=True,
+    "--parallelism", type=click.IntRange(1, 65536), metavar="N", default=2048, show_default=True,
     help="Steps under way at once.",
 )  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")

@@ -12,6 +12,7 @@ from provisioner import manifest, pipeline
 from provisioner.cli import loop
 from provisioner.cli.commands.validate import load
 from provisioner.cli.flow import Flow
+from provisioner.cli.groups import Command
 from provisioner.cli.options import (
     azure_options,
     format_option,
@@ -41,7 +42,7 @@ class _Request:
     output_format: str
 
 
-@click.command()
+@click.command(cls=Command)
 @manifest_options
 @format_option("text", "json", "yaml", "markdown", "sarif")
 @wish_options

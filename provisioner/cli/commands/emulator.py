@@ -10,6 +10,7 @@ import click
 
 from provisioner import wiring
 from provisioner.cli import codes, loop
+from provisioner.cli.groups import Group
 from provisioner.cli.options import format_option, screen_options
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.words import seconds
@@ -31,7 +32,7 @@ _SCENARIO = click.option(
 )
 
 
-@click.group(no_args_is_help=True)
+@click.group(cls=Group, no_args_is_help=True)
 def emulator() -> None:
     """Run the local Azure of this folder.
 

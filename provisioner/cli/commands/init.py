@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from provisioner.cli import codes
+from provisioner.cli.groups import Command
 from provisioner.cli.options import screen_options
 from provisioner.errors import Problem, UsageError
 from provisioner.manifest.starter import starter
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("file", default="manifests/provision.yaml", metavar="[FILE]")
 @click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
 @screen_options

@@ -17,6 +17,7 @@ import click
 from provisioner.cli import codes, loop
 from provisioner.cli.commands.validate import load
 from provisioner.cli.flow import Flow
+from provisioner.cli.groups import Command
 from provisioner.cli.options import (
     azure_options,
     format_option,
@@ -99,7 +100,7 @@ def _parameter_options(function: F) -> F:
     return function
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name")
 @click.argument("prompt")
 @manifest_options
@@ -122,7 +123,9 @@ def _parameter_options(function: F) -> F:
 @screen_options
 @click.pass_context
 def invoke(ctx: click.Context, /, **options: Any) -> int:
-    """Call the deployment NAME with PROMPT; - reads the prompt from stdin.
+    """Call a deployed model.
+
+    NAME is the deployment's in the manifests; PROMPT may be -, which reads it from stdin.
 
     The answer goes to stdout, the count of its tokens to stderr. URL and key are fetched from
     Azure for the call and shown nowhere.

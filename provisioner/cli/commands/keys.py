@@ -12,6 +12,7 @@ from provisioner import outputs, rotation
 from provisioner.cli import loop
 from provisioner.cli.commands.validate import load
 from provisioner.cli.flow import Flow, surroundings, with_vaults
+from provisioner.cli.groups import Group
 from provisioner.cli.options import (
     azure_options,
     format_option,
@@ -42,9 +43,9 @@ class _Request:
     output_format: str
 
 
-@click.group(no_args_is_help=True)
+@click.group(cls=Group, no_args_is_help=True)
 def keys() -> None:
-    """Show an endpoint's keys, or make both anew."""
+    """Show or rotate an endpoint's keys."""
 
 
 @keys.command()

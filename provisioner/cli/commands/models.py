@@ -15,6 +15,7 @@ from provisioner import catalog
 from provisioner.catalog import refresh as refreshing
 from provisioner.cli import codes, loop
 from provisioner.cli.flow import Flow
+from provisioner.cli.groups import Group
 from provisioner.cli.options import azure_options, format_option, screen_options, session_of
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.models import TARGETS, Entry, model_document, model_page, models_table
@@ -31,9 +32,9 @@ from provisioner.resources import AgreementId, MarketplacePlan, ModelRef, normal
 _offline = click.option("--offline", is_flag=True, help="The shipped catalogue alone; ask nobody.")
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
-    """List and show models: versions, targets, regions, offer, lifecycle, sizes."""
+    """List and show models: versions, targets, regions, offer, sizes."""
 
 
 @dataclass(frozen=True, slots=True)

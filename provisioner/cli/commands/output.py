@@ -11,6 +11,7 @@ from provisioner import outputs
 from provisioner.cli import loop
 from provisioner.cli.commands.validate import load
 from provisioner.cli.flow import Flow, surroundings, with_vaults
+from provisioner.cli.groups import Command
 from provisioner.cli.options import (
     azure_options,
     format_option,
@@ -42,7 +43,7 @@ class _Request:
     write: bool
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name")
 @manifest_options
 @format_option("text", "json", "yaml")

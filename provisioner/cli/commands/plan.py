@@ -12,6 +12,7 @@ from provisioner import pipeline
 from provisioner import plan as planning
 from provisioner.cli import loop
 from provisioner.cli.flow import Flow, softened
+from provisioner.cli.groups import Command
 from provisioner.cli.options import (
     azure_options,
     format_option,
@@ -41,7 +42,7 @@ class _Request:
     out: str | None
 
 
-@click.command()
+@click.command(cls=Command)
 @manifest_options
 @format_option("text", "json", "yaml", "markdown")
 @click.option(

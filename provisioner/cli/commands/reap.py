@@ -14,6 +14,7 @@ from provisioner import apply as applying
 from provisioner import pipeline
 from provisioner.cli import loop
 from provisioner.cli.flow import Flow
+from provisioner.cli.groups import Command
 from provisioner.cli.options import azure_options, format_option, screen_options, session_of
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.doomed import doomed_document, doomed_table, renewed_lines
@@ -36,7 +37,7 @@ class _Request:
     dry_run: bool
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--within", type=SPAN, default="24h", show_default=True, metavar="SPAN",
     help="Take down what expires within this time from now.",

@@ -11,6 +11,7 @@ from provisioner import plan as planning
 from provisioner.cli import loop
 from provisioner.cli.commands.validate import load
 from provisioner.cli.flow import Flow
+from provisioner.cli.groups import Command
 from provisioner.cli.options import (
     azure_options,
     format_option,
@@ -43,7 +44,7 @@ class _Request:
     output_format: str
 
 
-@click.command()
+@click.command(cls=Command)
 @manifest_options
 @format_option("json", "yaml")
 @click.option("--assign-command", is_flag=True, help="Print the az commands that assign it.")

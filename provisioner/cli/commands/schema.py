@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from provisioner import manifest
+from provisioner.cli.groups import Command
 from provisioner.cli.options import screen_options
 from provisioner.cli.render.documents import print_document
 
 
-@click.command()
+@click.command(cls=Command)
 @screen_options
 def schema() -> None:
     """Print the JSON Schema of the manifest, for editors.

@@ -13,6 +13,7 @@ import click
 from provisioner.cli import loop
 from provisioner.cli.commands.validate import load
 from provisioner.cli.flow import Flow
+from provisioner.cli.groups import Command
 from provisioner.cli.options import (
     azure_options,
     manifest_options,
@@ -40,7 +41,7 @@ class _Request:
     facts: Facts
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name")
 @manifest_options
 @click.option("--client", "library", type=click.Choice([str(one) for one in Library]),
@@ -55,7 +56,9 @@ class _Request:
 @screen_options
 @click.pass_context
 def snippet(ctx: click.Context, /, **options: Any) -> int:
-    """Print code that calls the deployment NAME and runs as printed.
+    """Print code that calls a deployed model.
+
+    It calls the deployment NAME of the manifests and runs as printed.
 
     It reads URL and key from the environment, under the names that the manifest's dotenv output
     gives them; that needs no connection to Azure.

@@ -10,6 +10,7 @@ import click
 from provisioner.cli import loop
 from provisioner.cli.commands.validate import load
 from provisioner.cli.flow import Flow
+from provisioner.cli.groups import Command
 from provisioner.cli.options import (
     azure_options,
     format_option,
@@ -36,7 +37,7 @@ class _Request:
     output_format: str
 
 
-@click.command()
+@click.command(cls=Command)
 @manifest_options
 @format_option("text", "json", "yaml")
 @stack_option

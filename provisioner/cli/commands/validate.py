@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from provisioner import manifest
+from provisioner.cli.groups import Command
 from provisioner.cli.options import format_option, manifest_options, screen_options, session_of
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.problems import problem_document, summary
@@ -15,7 +16,7 @@ from provisioner.cli.report import show
 from provisioner.errors import ExitCode, InvalidManifest, Problem
 
 
-@click.command()
+@click.command(cls=Command)
 @manifest_options
 @format_option("text", "json", "yaml")
 @screen_options

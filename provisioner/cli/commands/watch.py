@@ -19,6 +19,7 @@ from provisioner import pipeline
 from provisioner import plan as planning
 from provisioner.cli import codes, loop
 from provisioner.cli.flow import Flow, check_outputs, surroundings, with_vaults
+from provisioner.cli.groups import Command
 from provisioner.cli.health import Health, serve
 from provisioner.cli.options import (
     azure_options,
@@ -53,7 +54,7 @@ class _Watch:
     last: tuple[str, ...] = ()
 
 
-@click.command()
+@click.command(cls=Command)
 @manifest_options
 @click.option(
     "--every", type=SPAN, default="15m", show_default=True, metavar="SPAN",
