@@ -14,7 +14,8 @@ from provisioner.clock import Clock
 from provisioner.cloud import Cloud
 from provisioner.errors import Problem, Who, define
 from provisioner.errors.cloud import CloudError, Verdict
-from provisioner.errors.decode import decode_told
+from provisioner.errors.decode import decode, decode_told
+from provisioner.errors.meanings import NAME_TAKEN
 from provisioner.events import Emit, StepProgress, StepRetried
 from provisioner.plan import Step
 from provisioner.resources import (
@@ -53,6 +54,9 @@ TIMEOUTS = {
     # A managed deployment takes 10 to 20 minutes, large images longer (AZURE.md §16).
     Kind.ONLINE_DEPLOYMENT: timedelta(minutes=90),
 }
+
+NAME_HELD = 900.0
+"""Seconds for which a name can stay taken after its delete (AZURE.md §16: minutes)."""
 
 Probe = Callable[[AnyLive, str], Awaitable[str | None]]
 """Calls one deployment (by name) of an endpoint; None when it answered, else what was wrong."""
@@ -96,6 +100,8 @@ class Context:
     signed: set[AgreementId] = field(default_factory=set)
     """Agreements that were seen accepted: nobody asks for them again."""
     settling: dict[ResourceId, asyncio.Event] = field(default_factory=dict)
+    freed: dict[ResourceId, float] = field(default_factory=dict)
+    """When this run saw the last of what it deleted, on the clock's seconds."""
 
     def __post_init__(self) -> None:
         self.watcher = Watcher(self.cloud, self.clock)
@@ -154,7 +160,7 @@ class Context:
             try:
                 await write()
             except CloudError as error:
-                if not self._patient(error, lenient):
+                if not (self._patient(error, lenient) or self._held(step, error)):
                     raise
                 if already is not None and await self._asked(already):
                     return
@@ -174,6 +180,13 @@ class Context:
             return True
         # A role that was just assigned can take minutes to work (AZURE.md §16).
         return error.fault.status == 403 and self.clock.monotonic() < lenient
+
+    def _held(self, step: Step, error: CloudError) -> bool:
+        """Whether the name is refused only because this run has just deleted what bore it."""
+        freed = self.freed.get(step.target) if isinstance(step.target, ResourceId) else None
+        if freed is None or self.clock.monotonic() > freed + NAME_HELD:
+            return False
+        return decode(error.fault).code is NAME_TAKEN
 
     async def _asked(self, already: Callable[[], Awaitable[bool]]) -> bool:
         try:

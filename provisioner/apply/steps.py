@@ -173,6 +173,7 @@ async def _absent(context: Context, step: Step, id: ResourceId, deadline: float)
             raise await context.failure(id, live.state)
         context.lives.pop(id, None)
         if await context.cloud.get(id) is None:
+            context.freed[id] = context.clock.monotonic()
             return
         await context.pause(1.0)
 

@@ -324,6 +324,16 @@ CAUSES: Final = (
         codes=_when("EndpointNameNotAvailable"),
     ),
     Cause(
+        NAME_TAKEN,
+        "the endpoint name is taken in this region",
+        "choose another endpointName; after a delete, wait some minutes and apply again",
+        pattern=_says(
+            r"already an? (?:\w+ )?endpoint with (?:this|that|the same) name"
+            r"|endpoint names? must be unique"
+            r"|endpoint name.{0,60}\b(?:is|was) already (?:taken|in use|being used|reserved)"
+        ),
+    ),
+    Cause(
         BAD_NAME,
         "the name is not allowed for this kind of resource",
         "choose a name that matches the pattern in the service's message",

@@ -2,7 +2,8 @@
 
 One handler takes a request apart by its path; what exists is a history (`store`). It judges what
 it is asked as it goes: whatever a well-behaved client would not send stands in `Log.violations`.
-Not served: anything that a deployment of endpoints does not need.
+Not served: anything that a deployment of endpoints does not need. Longer than other modules
+because it is one service in one place, to be read from request to answer.
 """
 
 from __future__ import annotations
@@ -182,6 +183,8 @@ class OtherArm:
             raise web.HTTPBadGateway(
                 text="<html><body><h1>502 Bad Gateway</h1></body></html>", content_type="text/html"
             )
+        if switches.refuse_puts and request.method == "PUT":
+            raise Refusal(429, "TooManyRequests", "Not now.", Retry_After="120")
         key = f"busy {request.method} {path.lower()}"
         if switches.busy and request.method in ("PUT", "DELETE", "PATCH") and key not in self._once:
             self._once.add(key)
@@ -202,7 +205,9 @@ class OtherArm:
             return web.Response(status=switches.registry, text="nothing here")
         if low.startswith(WORKSPACE.lower()) or _LOCATION.match(low):
             version = request.query.get("api-version")
-            if version != "2024-10-01" and "microsoft.authorization" not in low:
+            if version != "2024-10-01" and not re.search(
+                r"microsoft\.authorization|/mfeoperation", low
+            ):
                 self.log.violations.append(f"api-version {version}: {request.method} {path}")
         if found := _ORDERING.match(low):
             return self._ordering(request.method, found[1], path)
@@ -240,10 +245,10 @@ class OtherArm:
         for path in self.store.live():
             doc = self.store.get(path, self.switches.list_lag)
             if doc is not None and doc.get("tags"):
-                kinds = path.split("/")[8::2]
+                kinds = path.split("/")[9::2]
                 entries.append({"id": path, "name": path.rpartition("/")[2], "location": REGION,
                                 "type": "/".join(["Microsoft.MachineLearningServices/workspaces",
-                                                  *kinds[1:]])})  # fmt: skip
+                                                  *kinds])})  # fmt: skip
         return self._json({"value": entries})
 
     def _authorization(self, low: str) -> web.Response:

@@ -59,6 +59,8 @@ class Switches:
     hold_status: int = 409
     throttle: int = 0
     """Every n-th request is answered 429; `retry_after` says how, None: in words only."""
+    refuse_puts: bool = False
+    """No PUT is taken, and the next one not wanted for two minutes."""
     gateway: int = 0
     """Every n-th request is answered by a gateway's HTML page, 502."""
     reset: bool = False

@@ -140,3 +140,72 @@ def test_serverless(open_place: Open, switches: Switches) -> None:
 @_each({**DIALECTS, "no-sizes": Switches(vm_sizes=404, registry=503)})
 def test_managed(open_place: Open, switches: Switches) -> None:
     life(open_place(switches), MANAGED)
+
+
+def test_a_model_is_replaced_although_its_name_is_held(open_place: Open) -> None:
+    """The name of what was just deleted can stay taken for a while (AZURE.md §16)."""
+    place = open_place(Switches(hold_name=1.5, hold_status=400, list_lag=0.5))
+    place.write(WORKSPACE + serverless("llama-70b"))
+    place.run("apply", "--yes", *F)
+    place.write(WORKSPACE + serverless("llama-70b", "Llama-4-Scout-17B-16E-Instruct"))
+    place.run("apply", "--yes", "--allow-destroy", *F)
+    place.run("plan", "--detailed-exitcode", *F)
+    assert place.arm.log.violations == []
+
+
+@pytest.mark.parametrize("slow", [0.0, 1.2])
+def test_what_failed_is_told_and_then_replaced(open_place: Open, slow: float) -> None:
+    """Exit code 4, the service's words and the logs; then the next run mends it."""
+    place = open_place(Switches(fails="phi-green", slow_deleting=slow, list_lag=0.3))
+    place.write(MANAGED)
+    failed = place.run("apply", "--yes", *F, expect=4)
+    assert "the probe did not answer" in failed.err
+    assert "no module named tensor" in failed.err
+    place.run("apply", "--yes", "--allow-destroy", *F)
+    place.run("plan", "--detailed-exitcode", *F)
+    assert place.arm.log.violations == []
+
+
+def test_keys_that_are_null_fail_the_output_only(open_place: Open) -> None:
+    place = open_place(Switches(keys_null=True))
+    place.write(WORKSPACE + serverless("llama-70b"))
+    ran = place.run("apply", "--yes", *F, expect=4)
+    assert "key" in ran.err
+    assert not (place.path / "out" / "llama-70b.env").exists()
+    place.run("output", "llama-70b", "--key", *F, expect=1)
+
+
+def test_a_wrong_secret_is_refused_before_anything_is_asked(open_place: Open) -> None:
+    place = open_place(Switches())
+    place.write(SERVERLESS)
+    wrong = {**place.environment, "AZURE_CLIENT_SECRET": "stale-secret-value"}
+    ran = place.nursery.run(place.command("apply", "--yes", *F)[3:], place.path, wrong)
+    assert ran.code == 1
+    assert "azure.wrong-credential" in ran.err
+    assert "stale-secret-value" not in ran.said
+    assert [one for one in place.arm.log.requests if "subscriptions" in one] == []
+
+
+def test_reap_finds_what_expires_by_tag_alone(open_place: Open) -> None:
+    """From another dialect: lower-cased ids, tags that the index leaves out, no workspace list."""
+    place = open_place(Switches(id_case="lower", extras=True, delete_status=204))
+    place.write(WORKSPACE + serverless("llama-70b").replace(
+        "  marketplace:", "  lifetime: {ttl: 2h}\n  marketplace:"))  # fmt: skip
+    place.run("apply", "--yes", *F)
+    place.run("reap", "--dry-run", "--within", "3h", expect=None)
+    assert any("serverlessEndpoints" in path for path in place.arm.store.live())
+    place.run("reap", "--yes", "--within", "3h")
+    assert not any("serverlessEndpoints" in path for path in place.arm.store.live())
+    assert place.arm.log.violations == []
+
+
+def test_doctor_behind_closed_doors_writes_nothing(open_place: Open) -> None:
+    place = open_place(
+        Switches(
+            agreements=403, locks=403, provider=403, vm_sizes=404, subscription_permissions=404
+        )
+    )
+    place.write(FLEET)
+    ran = place.run("doctor", *F)
+    assert "corr-" in ran.said
+    assert place.arm.log.writes == []
