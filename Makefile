@@ -56,6 +56,7 @@ format: venv ## Rewrite the code in the house's format
 docs: venv ## Rewrite the generated pages
 	$(PY) -m provisioner.cli.errors_page > docs/errors.md
 	$(PY) -m provisioner.manifest.reference > docs/manifest.md
+	$(PY) docs/terminal.py
 	$(PY) -m provisioner.plan.schema > docs/plan.schema.json
 
 bench: venv ## Measure what docs/performance.md claims
