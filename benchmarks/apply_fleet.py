@@ -16,6 +16,7 @@ import ssl
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,13 @@ from benchmarks.fleet import Fleet, write
 from provisioner.emulator import control
 
 SCENARIOS = Path(control.__file__).parent / "data" / "scenarios"
+AZ = Path(__file__).resolve().parent.parent / ".interop" / "az" / "bin" / "az"
+SMALL = Fleet(5, 2, 2)
 DEFAULT = Fleet(10, 4, 5)
+LARGE = Fleet(100, 2, 5)
+HUGE = Fleet(1000, 2, 5)
 CONTENDERS = ("raw", "ours", "azure-ai-ml, 32 threads")
+EVERYBODY = (*CONTENDERS, "azure-ai-ml, one by one", "az in a loop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,12 @@ def command(contender: str, job: str, url: str, ca: str, fleet: Fleet, wishes: P
             return [*module, "benchmarks.contenders.raw", job, url, ca, *sizes]
         case "ours":
             return [*module, "benchmarks.contenders.ours", job, url, ca, str(wishes)]
+        case "az in a loop":
+            script = str(Path(__file__).parent / "contenders" / "az_loop.sh")
+            az = str(AZ)
+            ids = "\\n".join(fleet.model_id(index) for index in range(fleet.models))
+            line = f'printf "{ids}\\n" | "$0" "$@"'
+            return ["/bin/sh", "-c", line, script, job, url, ca, az, *sizes]
         case _:
             threads = "32" if "32" in contender else "1"
             return [*module, "benchmarks.contenders.sdk", job, url, ca, threads, *sizes]
@@ -108,8 +120,7 @@ def measure(contender: str, job: str, record: control.Record, fleet: Fleet, fold
     )
 
 
-def compare(fleet: Fleet, scenario: str, contenders: tuple[str, ...]) -> list[Figure]:
-    figures = []
+def compare(fleet: Fleet, scenario: str, contenders: tuple[str, ...]) -> Iterator[Figure]:
     base = (SCENARIOS / f"{scenario}.yaml").read_text("utf-8")
     for contender in contenders:
         with tempfile.TemporaryDirectory() as name:
@@ -119,21 +130,31 @@ def compare(fleet: Fleet, scenario: str, contenders: tuple[str, ...]) -> list[Fi
             os.chdir(folder)
             record = asyncio.run(control.start(folder / ".emulator", scenario=scene))
             try:
-                figures += [measure(contender, job, record, fleet, folder) for job in JOBS]
+                for job in JOBS:
+                    yield measure(contender, job, record, fleet, folder)
             finally:
                 asyncio.run(control.stop(folder / ".emulator"))
                 os.chdir(home)
-    return figures
 
 
 JOBS = ("apply", "find")
 
 
-def run() -> list[str]:
-    rows = [HEADER]
-    rows += [str(figure) for figure in compare(DEFAULT, "bench", CONTENDERS)]
-    rows += [str(figure) for figure in compare(DEFAULT, "bench-throttled", ("raw", "ours"))]
-    return rows
+def run() -> Iterator[str]:
+    """The tables of docs/performance.md, row by row."""
+    everybody = tuple(one for one in EVERYBODY if AZ.exists() or not one.startswith("az "))
+    if not AZ.exists():
+        yield f"(no Azure CLI in {AZ.parent.parent.name}: `make interop` makes one)"
+    rounds = (
+        ("20 endpoints", SMALL, "bench", everybody),
+        ("200 endpoints", DEFAULT, "bench", CONTENDERS),
+        ("200 endpoints, ARM's buckets on", DEFAULT, "bench-throttled", ("raw", "ours")),
+        ("1,000 endpoints in 100 workspaces", LARGE, "bench", CONTENDERS),
+    )
+    for title, fleet, scene, contenders in rounds:
+        yield f"\n{title}\n\n{HEADER}"
+        for figure in compare(fleet, scene, contenders):
+            yield str(figure)
 
 
 if __name__ == "__main__":

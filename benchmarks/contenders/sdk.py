@@ -56,7 +56,8 @@ def subscribe(ml: MLClient, index: int, fleet: Fleet) -> None:
 
 
 def deploy(ml: MLClient, endpoint: str, model: str, out: Path) -> None:
-    wish = ServerlessEndpoint(name=endpoint, model_id=model, location=REGION)
+    wish = ServerlessEndpoint(name=endpoint, model_id=model)
+    wish.location = REGION  # saves the workspace's GET, as its documentation does not say
     ml.serverless_endpoints.begin_create_or_update(wish).result()
     keys = ml.serverless_endpoints.get_keys(endpoint)
     (out / f"{endpoint}.json").write_text(json.dumps({"key": keys.primary_key}), "utf-8")
@@ -82,7 +83,7 @@ def main(job: str, url: str, ca: str, threads: int, fleet: Fleet) -> None:
                 raise SystemExit(f"found {found} of {fleet.endpoints}")
         else:
             terms = [(ml, index) for ml in clients.values() for index in range(fleet.models)]
-            list(pool.map(lambda one: subscribe(*one, fleet), terms))
+            list(pool.map(lambda one: subscribe(one[0], one[1], fleet), terms))
             wishes = fleet.wishes()
             list(pool.map(lambda one: deploy(clients[one[0]], one[1], one[2], out), wishes))
     print(json.dumps({"seconds": time.perf_counter() - started}))
