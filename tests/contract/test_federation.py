@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import jwt
 import pytest
 
@@ -122,6 +124,39 @@ async def test_azure_pipelines(scene: Scene) -> None:
     async with connect(scene.settings) as cloud:
         assert await cloud.subscriptions()
     assert len(scene.given) == 1
+
+
+async def test_a_workload_identity(scene: Scene, tmp_path: Path) -> None:
+    claims = {"iss": ISSUER, "sub": SUBJECT, "aud": AUDIENCE, "exp": int(time.time()) + 600}
+    file = tmp_path / "token"
+    file.write_text(jwt.encode(claims, "a key of the foreign issuer, 32 bytes.", "HS256"))
+    scene.github(AZURE_FEDERATED_TOKEN_FILE=str(file))
+    async with connect(scene.settings) as cloud:
+        assert await cloud.subscriptions()
+    assert scene.given == []  # the file goes first
+
+
+async def test_a_managed_identity(scene: Scene) -> None:
+    """As App Service and Container Apps announce it: an endpoint and a header."""
+    record = scene.record
+    form = {
+        "grant_type": "client_credentials", "client_id": record.client_id,
+        "client_secret": record.client_secret, "resource": record.url,
+    }  # fmt: skip
+    trust = ssl.create_default_context(cafile=record.ca_bundle)
+    async with httpx.AsyncClient(verify=trust) as client:
+        granted = await client.post(f"{record.url}/{record.tenant_id}/oauth2/token", data=form)
+
+    def identity(asked: Asked) -> Answer:
+        assert asked.headers["x-identity-header"] == "hush"
+        assert asked.query["resource"] == record.url
+        return Answer(200, granted.json())
+
+    scene.script.handler = identity
+    scene.set(IDENTITY_ENDPOINT=f"{scene.script.url}/msi/token", IDENTITY_HEADER="hush")
+    async with connect(scene.settings) as cloud:
+        assert await cloud.subscriptions()
+    assert scene.script.count("GET") == 1
 
 
 async def _refused(scene: Scene) -> tuple[str, str]:
