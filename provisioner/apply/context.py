@@ -100,6 +100,8 @@ class Context:
     signed: set[AgreementId] = field(default_factory=set)
     """Agreements that were seen accepted: nobody asks for them again."""
     settling: dict[ResourceId, asyncio.Event] = field(default_factory=dict)
+    performing: set[asyncio.Future[None]] = field(default_factory=set)
+    """The steps under way."""
     freed: dict[ResourceId, float] = field(default_factory=dict)
     """When this run saw the last of what it deleted, on the clock's seconds."""
 

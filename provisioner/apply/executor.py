@@ -24,6 +24,8 @@ _FATES: Final = {
     Outcome.SKIPPED: "was skipped",
     Outcome.INTERRUPTED: "was interrupted",
 }
+GRACE = 5.0
+"""Seconds that a request which is under way gets to finish when the run is stopped."""
 RESUME = "it goes on in Azure; run the same command again to wait for it"
 
 
@@ -37,7 +39,8 @@ async def execute(
     """Carry out `plan`. A step that fails fails alone; what needs it is skipped.
 
     Setting `settings.stop` lets no new step start and ends the waits of the running ones; requests
-    that are under way are finished. Raises nothing but what is a fault of this program.
+    that are under way are finished, if that takes no longer than a moment (`GRACE`): one that was
+    told to come back in minutes is given up. Raises nothing but what is a fault of this program.
     """
     context = Context(cloud, clock, emit, settings or Settings())
     slots = asyncio.Semaphore(context.settings.parallelism)
@@ -60,6 +63,9 @@ async def execute(
 async def _stop_watching(context: Context) -> None:
     await context.settings.stop.wait()
     context.watcher.stop()
+    await context.clock.sleep(GRACE)
+    for task in tuple(context.performing):
+        task.cancel()
 
 
 async def _run(
@@ -98,7 +104,7 @@ async def _perform(context: Context, step: Step) -> Result:
         return Result(step, outcome, now - started, problem, because, now)
 
     try:
-        await perform(context, step)
+        await _stoppable(context, step)
     except Stopped:
         return result(Outcome.INTERRUPTED, because=RESUME)
     except StepFailed as error:
@@ -106,3 +112,18 @@ async def _perform(context: Context, step: Step) -> Result:
     except CloudError as error:
         return result(Outcome.FAILED, problem=decode(error.fault, position=step.position))
     return result(Outcome.DONE)
+
+
+async def _stoppable(context: Context, step: Step) -> None:
+    """`perform`, given up with Stopped where a stopped run cancels it."""
+    task = asyncio.ensure_future(perform(context, step))
+    context.performing.add(task)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if task.cancelled() and context.settings.stop.is_set():
+            raise Stopped from None
+        task.cancel()
+        raise
+    finally:
+        context.performing.discard(task)

@@ -117,6 +117,9 @@ class _Collection:
         except CloudError as error:
             self._fail(error)
             return
+        except Exception as error:
+            self._end(error)  # a fault of this program: whoever waits must hear of it
+            return
         self.failures = 0
         now = self.clock.monotonic()
         for waiter in [one for one in self.waiters if not one.done.done()]:
@@ -134,8 +137,10 @@ class _Collection:
     def _fail(self, error: CloudError) -> None:
         """A list that time will mend is asked again; any other error ends all waits."""
         self.failures += 1
-        if error.verdict is Verdict.RETRY:
-            return
+        if error.verdict is not Verdict.RETRY:
+            self._end(error)
+
+    def _end(self, error: Exception) -> None:
         for waiter in self.waiters:
             if not waiter.done.done():
                 waiter.done.set_exception(error)

@@ -46,10 +46,13 @@ class Backoff:
     waited: dict[str, float] = field(default_factory=dict)
 
     def failure(self, asked: float | None = None) -> float | None:
-        """Seconds until the next attempt; None when the attempts are used up."""
+        """Seconds until the next attempt; None when the attempts are used up, or when the service
+        asks for more patience than there is: a gateway may say "tomorrow"."""
         if self.attempt >= self.patience.attempts:
             return None
-        return asked if asked is not None else self._jittered()
+        if asked is None:
+            return self._jittered()
+        return self._within("failure", asked, self.patience.throttled)
 
     def throttled(self, asked: float | None) -> float | None:
         """After 429: what the service asked, plus a little so that not all return at once."""

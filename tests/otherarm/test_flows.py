@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import time
 
 import pytest
 
@@ -209,3 +212,25 @@ def test_doctor_behind_closed_doors_writes_nothing(open_place: Open) -> None:
     ran = place.run("doctor", *F)
     assert "corr-" in ran.said
     assert place.arm.log.writes == []
+
+
+@pytest.mark.parametrize(
+    "switches", [Switches(delay=60), Switches(refuse_puts=True)], ids=["waiting", "told to wait"]
+)
+def test_ctrl_c_names_what_goes_on(open_place: Open, switches: Switches) -> None:
+    place = open_place(switches)
+    place.write(WORKSPACE + serverless("llama-70b"))
+    started = time.monotonic()
+    command = subprocess.Popen(
+        place.command("apply", "--yes", *F), cwd=place.path, env=place.environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not any(one.startswith("PUT") for one in place.arm.log.writes):
+        assert time.monotonic() - started < 40
+        time.sleep(0.05)
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=30)
+    assert command.returncode == 130, err
+    assert "subscribe mlw-prod to Llama-3.3-70B-Instruct: left running in Azure" in err, err
+    assert "run the same command again" in err
+    assert "Traceback" not in out + err
