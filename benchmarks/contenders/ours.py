@@ -12,6 +12,8 @@ import os
 import sys
 import time
 
+import azure.identity.aio  # noqa: F401
+
 from provisioner import apply, manifest, outputs, pipeline, preflight, wiring
 from provisioner.azure.opening import open_cloud as _open  # noqa: F401
 from provisioner.events import ignore
