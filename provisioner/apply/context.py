@@ -162,7 +162,7 @@ class Context:
             try:
                 await write()
             except CloudError as error:
-                if not (self._patient(error, lenient) or self._held(step, error)):
+                if not self._patient(step, error, lenient):
                     raise
                 if already is not None and await self._asked(already):
                     return
@@ -177,18 +177,19 @@ class Context:
             else:
                 return
 
-    def _patient(self, error: CloudError, lenient: float) -> bool:
+    def _patient(self, step: Step, error: CloudError, lenient: float) -> bool:
+        if decode(error.fault).code is NAME_TAKEN:
+            return self._held(step)
         if error.verdict is Verdict.RETRY:
             return True
         # A role that was just assigned can take minutes to work (AZURE.md §16).
         return error.fault.status == 403 and self.clock.monotonic() < lenient
 
-    def _held(self, step: Step, error: CloudError) -> bool:
-        """Whether the name is refused only because this run has just deleted what bore it."""
+    def _held(self, step: Step) -> bool:
+        """Whether a name is taken only because this run has just deleted what bore it: any other
+        may be somebody else's for good, whichever status the refusal has."""
         freed = self.freed.get(step.target) if isinstance(step.target, ResourceId) else None
-        if freed is None or self.clock.monotonic() > freed + NAME_HELD:
-            return False
-        return decode(error.fault).code is NAME_TAKEN
+        return freed is not None and self.clock.monotonic() <= freed + NAME_HELD
 
     async def _asked(self, already: Callable[[], Awaitable[bool]]) -> bool:
         try:

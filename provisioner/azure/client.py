@@ -106,7 +106,7 @@ class Arm:
             RetryPolicy(self.settings.patience, self.clock, self.chance),
             BudgetPolicy(self.budget, self.clock, counted=self.settings.public),
             AsyncARMChallengeAuthenticationPolicy(self.credential, self.scope, enable_cae=True),
-            ARMHttpLoggingPolicy(),
+            _logging(),
         ]
 
     async def get(self, path: str, *, version: str = ML_VERSION) -> Answer | None:
@@ -222,6 +222,13 @@ class Arm:
         if url in seen or len(seen) > _MOST_PAGES:
             raise unreadable(answer.operation, answer.status, "its pages go round in a circle")
         return url
+
+
+def _logging() -> ARMHttpLoggingPolicy:
+    """Azure's log of requests, with the id that Azure support asks for left readable."""
+    policy = ARMHttpLoggingPolicy()
+    policy.allowed_header_names.add("x-ms-correlation-request-id")
+    return policy
 
 
 _HEADERS: Final = {"Accept": "application/json"}

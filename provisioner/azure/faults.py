@@ -12,7 +12,7 @@ import email.utils
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from provisioner.azure.values import Json, mapping, number, sequence, text
@@ -121,7 +121,11 @@ def unanswered(operation: str, code: str, why: str) -> CloudError:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that the service asks to wait, from any of the headers that say so."""
+    """Seconds that the service asks to wait, from any of the headers that say so.
+
+    One that is a date is counted from the answer's own Date, where there is one: the clocks of
+    this machine and of the service may differ by more than the wait.
+    """
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001)):
         milliseconds = number(headers.get(name))
         if milliseconds is not None and milliseconds >= 0:
@@ -132,12 +136,21 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     plain = number(value)
     if plain is not None:
         return float(plain) if plain >= 0 else None
-    if now is None:
+    until, since = _instant(value), _instant(headers.get("Date")) or now
+    if until is None or since is None:
+        return None
+    return max(0.0, (until - since).total_seconds())
+
+
+def _instant(value: str | None) -> datetime | None:
+    """An HTTP date, aware."""
+    if not value:
         return None
     try:
-        return max(0.0, (email.utils.parsedate_to_datetime(value) - now).total_seconds())
+        found = email.utils.parsedate_to_datetime(value)
     except (TypeError, ValueError, OverflowError):
         return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def load_json(body: bytes) -> object:

@@ -101,6 +101,10 @@ class OtherArm:
         if self.switches.pending:  # until the tool has looked, and a little longer
             history.soon(time.monotonic() + 4.0, self._shaper.stored(wish, state, None, 3600))
 
+    def hold(self, tail: str) -> None:
+        """Somebody else in the region has this name."""
+        self._held[f"{WORKSPACE}/{tail}".lower()] = float("inf")
+
     # Entra: this one path, and no discovery.
 
     async def token(self, request: web.Request) -> web.StreamResponse:

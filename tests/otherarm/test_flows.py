@@ -234,3 +234,22 @@ def test_ctrl_c_names_what_goes_on(open_place: Open, switches: Switches) -> None
     assert "subscribe mlw-prod to Llama-3.3-70B-Instruct: left running in Azure" in err, err
     assert "run the same command again" in err
     assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_name_that_somebody_else_has_is_told_at_once(open_place: Open, status: int) -> None:
+    place = open_place(Switches(hold_status=status))
+    place.arm.hold("serverlessEndpoints/llama-70b")
+    place.write(WORKSPACE + serverless("llama-70b"))
+    ran = place.run("apply", "--yes", *F, expect=4)
+    assert "service.name-taken" in ran.err
+    assert "correlation id: corr-" in ran.err
+
+
+def test_the_log_of_requests_names_correlation_ids_and_no_secret(open_place: Open) -> None:
+    place = open_place(Switches())
+    place.write(WORKSPACE + serverless("llama-70b"))
+    ran = place.run("apply", "--yes", "-vv", *F)
+    assert "'x-ms-correlation-request-id': 'corr-" in ran.err
+    assert "tok." not in ran.err
+    assert "s3cret" not in ran.err

@@ -184,3 +184,14 @@ def test_nothing_that_a_service_writes_breaks_the_decoder(status: int, body: Any
 
 def test_a_body_that_is_nested_very_deep() -> None:
     assert decode(400, b'{"error":' * 200_000).code == "HTTP400"
+
+
+def test_a_wait_until_a_date_is_counted_from_the_answers_own_date() -> None:
+    """The service's clock is an hour ahead of ours; the wait is 20 s all the same."""
+    headers = {"Retry-After": "Sun, 22 Nov 2026 13:00:20 GMT",
+               "Date": "Sun, 22 Nov 2026 13:00:00 GMT"}  # fmt: skip
+    ours = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    assert retry_after(headers, ours) == 20.0
+    assert retry_after(headers) == 20.0
+    assert retry_after({**headers, "Date": "yesterday"}, ours) == 3620.0
+    assert retry_after({"Retry-After": "soon"}, ours) is None
