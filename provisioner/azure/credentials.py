@@ -221,6 +221,13 @@ _CODES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
+_UNREACHED: Final = re.compile(
+    r"(?:ClientSecret|Certificate|WorkloadIdentity|Environment)Credential: Cannot connect to host"
+)
+"""A credential that was found, and a login service that was not: a chain tells of it in words. A
+managed identity's own host is left out: it cannot be reached on any machine outside Azure."""
+
+
 def _code_of(error: BaseException) -> str:
     from azure.identity import CredentialUnavailableError  # noqa: PLC0415 - see choose()
 
@@ -228,6 +235,9 @@ def _code_of(error: BaseException) -> str:
         found = _AADSTS.search(str(error))
         if found:
             return _CODES.get(found.group(1), "AuthenticationFailed")
+        if _UNREACHED.search(str(error)):
+            untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            return "CertificateNotTrusted" if untrusted else "ConnectionRefused"
         if isinstance(error, CredentialUnavailableError) or _nothing_found(str(error)):
             return "CredentialUnavailable"
         if "invalid_tenant" in str(error).lower():
@@ -292,10 +302,24 @@ def problem_of(error: CloudError, settings: Settings, authority: str | None) -> 
             "Check the client id and its secret (it may have expired), or run `az login` again.",
         ),
     )
-    return Failed(Problem(code, what, hint, details=(fault.message,)))
+    return Failed(Problem(code, what, hint, details=_attempts(fault.message)))
+
+
+def _attempts(message: str) -> tuple[str, ...]:
+    """A chain's account of its attempts, one line each, without its addresses of help pages."""
+    _, *tried = re.split(r"\s(?=[A-Z]\w+Credential: )", message)
+    if not tried:
+        return (message,)
+    lines = []
+    for one in tried:
+        name, _, text = one.partition(": ")
+        text = text.removeprefix(f"{name} ")
+        text = re.split(r"\s(?:Visit|See|To mitigate this issue|To fix)\b", text)[0]
+        lines.append(f"{name}: {text}")
+    return tuple(lines)
 
 
 def _first_line(error: BaseException) -> str:
     cause = cause_of(error) if not isinstance(error, ClientAuthenticationError) else None
     text = str(error) or str(cause or "") or type(error).__name__
-    return " ".join(text.partition("\nContent:")[0].split())[:800]
+    return " ".join(text.partition("\nContent:")[0].split())[:4000]

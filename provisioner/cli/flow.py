@@ -82,7 +82,12 @@ class Flow:
                 verbose=bool(self.session.verbose),
             )
             click.echo(f"\n{text}", err=True, color=color)
+        apart = bool(findings) and not self.session.log_json
+        if apart:
+            click.echo(err=True)
         show(findings, self.session)
+        if apart:
+            click.echo(err=True)
 
     def require_answer(self, yes: bool, command: str) -> None:
         """Raises UsageError when a yes is needed and nobody can give it."""

@@ -71,7 +71,8 @@ def destroy(
         if _removable(draft, id, live, wish.origin.name) and live is not None:
             doomed.setdefault(id.workspace, []).append(live)
     for workspace, group in doomed.items():
-        remove_serverless(draft, group, seen(workspace), Because.DESTROYED, "named to destroy")
+        why = "named by the manifests"
+        remove_serverless(draft, group, seen(workspace), Because.DESTROYED, why)
     endpoints = _endpoints(observed)
     for wanted in desired.endpoints:
         id = wanted.resource.id
@@ -215,7 +216,7 @@ def _destroy_endpoint(
     foreign = [one for one in doomed if not _removable(draft, one.id, one, names)]
     if foreign:
         return
-    reason = "named to destroy"
+    reason = "named by the manifests"
     rest = [one for one in parts if one not in doomed and one.state is not State.DELETING]
     if not rest or live.state is State.DELETING:
         remove_endpoint(draft, live, parts, Because.DESTROYED, reason)

@@ -146,7 +146,7 @@ def _traffic(draft: Draft, scene: Scene) -> None:
         final = scaled(final)
     if final == scene.traffic:
         return
-    reason = "is new" if scene.fresh else "differs from its manifest"
+    reason = "its deployments come first" if scene.fresh else "differs from its manifest"
     scene.set_traffic(draft, final, reason, tuple(scene.ready), "traffic")
 
 

@@ -48,6 +48,16 @@ def test_models_without_azure(folder: Folder) -> None:
     assert "azureml-meta/Llama-3.3-70B-Instruct" in missing.err
 
 
+def test_models_where_azure_cannot_be_reached(folder: Folder) -> None:
+    nowhere = "https://localhost:1"
+    env = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "s"}
+    away = ("--arm-endpoint", nowhere, "--authority", nowhere)
+    listed = folder.run("models", "list", "--search", "llama-3.3", "-o", "json", *away, env=env)
+    (model,) = json.loads(listed.out)["models"]
+    assert model["model"] == "azureml-meta/Llama-3.3-70B-Instruct"
+    assert "warning[azure.unreachable]" in listed.err
+
+
 def test_role_shrinks_once_the_workspace_is_subscribed(folder: Folder) -> None:
     folder.write("m.yaml", WORKSPACE + serverless("llama"))
     before = json.loads(folder.run("role", "--emulator", "-f", "m.yaml").out)

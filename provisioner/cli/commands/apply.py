@@ -181,7 +181,7 @@ def _say_how_to_write_again(flow: Flow, request: _Request, applied: Applied) -> 
     failed = [one.deployment for one in applied.sinks if one.status is Status.FAILED]
     if not failed or flow.session.log_json:
         return
-    files = " ".join(f"-f {shlex.quote(file)}" for file in request.chosen.manifests.files)
+    files = " ".join(f"-f {shlex.quote(file)}" for file in request.chosen.sources)
     emulator = " --emulator" if flow.session.emulator else ""
     click.echo(
         "\nWhen that is mended, write the outputs again; nothing is deployed anew:", err=True

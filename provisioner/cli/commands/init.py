@@ -38,6 +38,9 @@ def init(file: str, force: bool) -> None:
         raise UsageError(
             Problem(codes.FILE_EXISTS, f"{path} exists.", "name another file, or use --force")
         ) from None
+    except OSError as error:  # a full disk names no file
+        error.filename = error.filename or str(path)
+        raise
     click.echo(f"Wrote {path}. Next:")
     click.echo(f"  provision validate -f {path}")
     click.echo(f"  provision apply --emulator -f {path}")

@@ -69,7 +69,8 @@ class _Filter:
 def list_models(ctx: click.Context, /, **options: object) -> int:
     """List models, one to a line.
 
-    The shipped catalogue is joined with the names that the registries hold today.
+    The shipped catalogue is joined with the names that the registries hold today; where Azure
+    cannot be reached, it is shown alone.
     """
     chosen = _Filter(
         _text(options["region"]),
@@ -87,8 +88,14 @@ def list_models(ctx: click.Context, /, **options: object) -> int:
 async def _list(flow: Flow, chosen: _Filter, form: str) -> int:
     known = catalog.load()
     wanted = [chosen.registry] if chosen.registry else sorted(known.registries)
-    async with flow.connect() as connection:
-        answers = await asyncio.gather(*(_names(connection.cloud, one) for one in wanted))
+    try:
+        async with flow.connect() as connection:
+            answers = await asyncio.gather(*(_names(connection.cloud, one) for one in wanted))
+    except Failed as error:
+        # Without a way to Azure the shipped catalogue is still worth reading.
+        show([replace(one, severity=Severity.WARNING) for one in error.problems], flow.session)
+        _print_list(flow.session, form, [one for one in _shipped() if chosen.fits(one)])
+        return ExitCode.DONE
     problems = [one for one in answers if isinstance(one, Problem)]
     if len(problems) == len(answers):
         raise Failed(*problems)
@@ -116,12 +123,16 @@ def _print_list(session: Session, form: str, entries: Sequence[Entry]) -> None:
         click.echo(models_table(entries, _today(), width(sys.stdout)), nl=False)
         dated = max((one.known.dated for one in entries if one.known), default=None)
         click.echo(
-            f"{len(entries)} models; the catalogue is of {dated}. More of one: "
+            f"{_counted(entries)}; the catalogue is of {dated}. More of one: "
             "provision models show NAME",
             err=True,
         )
     else:
         click.echo("No model matches.", err=True)
+
+
+def _counted(entries: Sequence[Entry]) -> str:
+    return "1 model" if len(entries) == 1 else f"{len(entries)} models"
 
 
 @models.command("show")

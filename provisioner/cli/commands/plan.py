@@ -99,6 +99,8 @@ def _print(session: Session, output_format: str, prepared: Prepared) -> None:
         color = session.color(sys.stdout)
         text = plan_text(plan, width=width(sys.stdout), color=color, verbose=bool(session.verbose))
         show(findings, session)
+        if findings and not session.log_json:
+            click.echo(err=True)
         click.echo(text, nl=False, color=color)
     elif output_format == "markdown":
         click.echo(markdown(plan), nl=False)

@@ -37,7 +37,8 @@ def problem_text(problem: Problem, *, width: int | None = None, color: bool = Fa
         lines.append(f"  on:  {clean(problem.resource)}")
     if problem.correlation_id:
         lines.append(f"  correlation id: {clean(problem.correlation_id)}")
-    lines += _wrapped(str(problem.mender), "  who: ", "       ", width)
+    if severity is not Severity.NOTE:  # nothing is broken: nobody has to mend it
+        lines += _wrapped(str(problem.mender), "  who: ", "       ", width)
     lines += _wrapped(problem.hint, "  fix: ", "       ", width)
     return "\n".join(lines) + "\n"
 

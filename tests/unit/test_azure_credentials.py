@@ -1,0 +1,50 @@
+"""What a chain of credentials says when none gave a token, in words for a person."""
+
+from __future__ import annotations
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError
+
+from provisioner.azure.credentials import problem_of, refused
+from provisioner.azure.settings import Settings
+
+CHAIN = (
+    "ChainedTokenCredential failed to retrieve a token from the included credentials.\n"
+    "Attempted credentials:\n\t"
+)
+HELP = "\nTo mitigate this issue, please refer to the troubleshooting guidelines here at https://x"
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "details"),
+    [
+        (
+            "EnvironmentCredential: EnvironmentCredential authentication unavailable. Environment "
+            "variables are not fully configured.\nVisit https://aka.ms/x to troubleshoot.\n\t"
+            "ManagedIdentityCredential: Cannot connect to host 169.254.169.254:80",
+            "azure.no-credential",
+            (
+                "EnvironmentCredential: authentication unavailable. Environment variables are not "
+                "fully configured.",
+                "ManagedIdentityCredential: Cannot connect to host 169.254.169.254:80",
+            ),
+        ),
+        (
+            "ClientSecretCredential: Cannot connect to host login.example:443 ssl:default",
+            "azure.unreachable",
+            ("ClientSecretCredential: Cannot connect to host login.example:443 ssl:default",),
+        ),
+        (
+            "ClientSecretCredential: Cannot connect to host login.example:443 "
+            "[SSLCertVerificationError: (1, '[SSL: CERTIFICATE_VERIFY_FAILED] no issuer')]",
+            "azure.untrusted-certificate",
+            None,
+        ),
+    ],
+)
+def test_a_chain_is_told_by_attempt(said: str, code: str, details: tuple[str, ...] | None) -> None:
+    error = refused(ClientAuthenticationError(CHAIN + said + HELP))
+    (problem,) = problem_of(error, Settings(), "https://login.example").problems
+    assert problem.code.id == code
+    if details is not None:
+        assert problem.details == details
