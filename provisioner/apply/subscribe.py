@@ -34,6 +34,13 @@ NO_CONSENT = define(
     "A step that accepts Marketplace terms reached execution although nobody accepted them.",
     Who.OPERATOR,
 )
+NO_PLAN = define(
+    "apply.plan-not-named",
+    "an agreement could not be signed for want of its plan",
+    "The workspace is subscribed to the offer, but Azure names no Marketplace plan for it yet, so "
+    "the agreement of the Azure subscription was left as it is.",
+    Who.OPERATOR,
+)
 NOT_REQUIRED = "MarketplacePlanNotRequiredForModel"
 
 
@@ -54,8 +61,11 @@ async def subscribe(context: Context, step: Subscribe) -> None:
     live = await _put(context, step, deadline)
     if live is None:
         return
-    if step.plan is None and live.plan is not None:
-        refusal = await _sign(context, step, live.plan)
+    if step.plan is None:
+        if live.plan is not None:
+            refusal = await _sign(context, step, live.plan)
+        else:
+            context.emit(Noticed(_unnamed(step)))
     _account(context, step, live)
     if refusal is not None:
         context.emit(Noticed(_tolerated(step, refusal)))
@@ -167,4 +177,16 @@ def _tolerated(step: Subscribe, refusal: CloudError) -> Problem:
         what=f"the agreement was not signed ({problem.what}), but {step.target.workspace.name} "
         "is subscribed all the same",
         hint="nothing to do unless calls of the model are refused",
+    )
+
+
+def _unnamed(step: Subscribe) -> Problem:
+    return Problem(
+        NO_PLAN,
+        f"the agreement of the Azure subscription was not signed: Azure names no plan for "
+        f"{step.resource.model.short}; {step.target.workspace.name} is subscribed all the same",
+        "nothing to do unless calls of the model are refused",
+        severity=Severity.NOTE,
+        position=step.position,
+        resource=step.target.arm_id,
     )

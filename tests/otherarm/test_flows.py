@@ -253,3 +253,11 @@ def test_the_log_of_requests_names_correlation_ids_and_no_secret(open_place: Ope
     assert "'x-ms-correlation-request-id': 'corr-" in ran.err
     assert "tok." not in ran.err
     assert "s3cret" not in ran.err
+
+
+def test_a_plan_that_comes_too_late_is_said(open_place: Open) -> None:
+    """Nothing that the person consented to is left undone in silence."""
+    place = open_place(Switches(plan_late=30))
+    place.write(WORKSPACE + serverless("llama-70b"))
+    assert "apply.plan-not-named" in place.run("apply", "--yes", *F).err
+    assert place.arm.log.signed == []
