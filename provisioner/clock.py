@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+TOLERANCE: Final = timedelta(minutes=2)
+"""A difference below this is the network and the rounding of a Date header, not a wrong clock."""
 
 
 class Clock(Protocol):
@@ -35,3 +38,22 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class ServiceClock(SystemClock):
+    """The machine's clock, set right by what the service says the time is.
+
+    Deadlines are Azure's: a machine whose clock is wrong must neither reap too early nor too late.
+    """
+
+    def __init__(self) -> None:
+        self.skew = timedelta(0)
+        """What is added to the machine's time; zero within `TOLERANCE`."""
+
+    def now(self) -> datetime:
+        return super().now() + self.skew
+
+    def heard(self, instant: datetime) -> None:
+        """Take note of the service's time (aware), as of now."""
+        skew = instant - super().now()
+        self.skew = skew if abs(skew) > TOLERANCE else timedelta(0)

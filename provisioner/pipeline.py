@@ -13,17 +13,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TypeVar
 
 from provisioner import apply, outputs, preflight
 from provisioner import plan as planning
-from provisioner.clock import Clock
+from provisioner.clock import Clock, ServiceClock
 from provisioner.cloud import Cloud, CloudReader, Observed
 from provisioner.desired import Desired, desired
-from provisioner.errors import ExitCode, Failed, Problem, Refused
+from provisioner.errors import ExitCode, Failed, Problem, Refused, Severity, Who, define
 from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
-from provisioner.events import Emit, StageFinished, StageStarted
+from provisioner.events import Emit, Noticed, StageFinished, StageStarted
 from provisioner.manifest import Manifests
 from provisioner.observe import constraints, observe, observe_everything, tagged_workspaces
 from provisioner.plan import Plan
@@ -32,7 +31,13 @@ from provisioner.publish import publish
 from provisioner.reap import Doomed, expiring
 from provisioner.verify import Verification, without
 
-T = TypeVar("T")
+WRONG_CLOCK = define(
+    "pipeline.wrong-clock",
+    "the machine's clock is wrong",
+    "The service's answers carry another time than this machine's. Deadlines are Azure's, so its "
+    "time is used.",
+    Who.OPERATOR,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,8 @@ async def _judge(
 ) -> Prepared:
     """The plan with the facts that limit it and all that is wrong with it."""
     plan, facts = prepared.plan, Constraints()
+    if isinstance(clock, ServiceClock) and clock.skew:
+        emit(Noticed(_wrong_clock(clock)))
     async with _stage("preflight", clock, emit):
         if not plan.empty or wish.checks.thorough:
             facts = await constraints(cloud, plan, prepared.observed, prepared.desired, wish.checks)
@@ -185,6 +192,17 @@ async def carry_out(
     async with _stage("outputs", clock, emit):
         sinks = await publish(wanted, prepared.observed, report, cloud, surroundings, emit)
     return Applied(report, tuple(sinks), tuple(silent.values()))
+
+
+def _wrong_clock(clock: ServiceClock) -> Problem:
+    seconds = clock.skew.total_seconds()
+    side = "behind" if seconds > 0 else "ahead of"
+    return Problem(
+        WRONG_CLOCK,
+        f"this machine's clock is {abs(round(seconds))} s {side} the service's",
+        "set the machine's clock (NTP), unless the service's was moved on purpose; deadlines go by the service's time",
+        severity=Severity.WARNING,
+    )
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioner import azure
-from provisioner.clock import Clock, SystemClock
+from provisioner.clock import Clock, ServiceClock, SystemClock
 from provisioner.cloud import Cloud, WorkspaceSeen
 from provisioner.emulator import control
 from provisioner.errors import Failed, Problem, Who, define
@@ -59,9 +59,10 @@ class Connection:
 @asynccontextmanager
 async def connect(which: Which) -> AsyncIterator[Connection]:
     """Reach the chosen Azure. Raises Failed when it cannot be reached or refuses who we are."""
-    clock = SystemClock()
+    clock = ServiceClock()
     settings, label = await _settings(which)
-    async with azure.connect(settings, clock) as cloud:
+    # The adapter keeps the machine's own time: tokens and waits know no other.
+    async with azure.connect(settings, SystemClock(), clock.heard) as cloud:
         vault = None if settings.emulator else cloud.vaults
         yield Connection(cloud, clock, label, settings.ca_bundle, vault)
 

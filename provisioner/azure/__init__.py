@@ -11,13 +11,15 @@ refusals, `credentials.py` says who we are. Nothing of Azure's packages is impor
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from provisioner.azure.settings import PUBLIC_ARM, Patience, Settings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from provisioner.azure.adapter import AzureCloud
     from provisioner.clock import Clock
 
@@ -25,8 +27,14 @@ __all__ = ["PUBLIC_ARM", "Patience", "Settings", "connect"]
 
 
 @asynccontextmanager
-async def connect(settings: Settings, clock: Clock | None = None) -> AsyncIterator[AzureCloud]:
+async def connect(
+    settings: Settings,
+    clock: Clock | None = None,
+    heard: Callable[[datetime], None] | None = None,
+) -> AsyncIterator[AzureCloud]:
     """A cloud with a token in hand; closes every connection at the end.
+
+    `heard` is told the service's time whenever an answer tells it.
 
     Raises `Failed` with a designed problem when there is no credential, it is refused, the login
     service cannot be reached, or the CA bundle cannot be used; `UsageError` for an address that is
@@ -34,5 +42,5 @@ async def connect(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """
     from provisioner.azure.opening import open_cloud  # noqa: PLC0415 - see the docstring above
 
-    async with open_cloud(settings, clock) as cloud:
+    async with open_cloud(settings, clock, heard) as cloud:
         yield cloud

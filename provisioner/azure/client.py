@@ -14,6 +14,8 @@ import ssl
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
@@ -90,6 +92,9 @@ class Arm:
     transport: AioHttpTransport
     budget: Budget
     chance: random.Random
+    heard: Callable[[datetime], None] | None = None
+    """Is told the service's time, from the Date of its answers."""
+    _date: str | None = None
     _pipeline: AsyncARMPipelineClient[HttpRequest, AsyncHttpResponse] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -179,6 +184,7 @@ class Arm:
             raise lost(operation, error) from error
         content = body_of(response)
         status = response.status_code
+        self._hear(response.headers.get("Date"))
         if status < 300 or (absent_ok and status == ABSENT and _means_absent(response, content)):
             return Answer(operation, status, response.headers, content)
         raise CloudError(
@@ -190,6 +196,18 @@ class Arm:
                 now=self.clock.now(),
             )
         )
+
+    def _hear(self, date: str | None) -> None:
+        """Pass the service's time on, once for each second of it."""
+        if date is None or date == self._date or self.heard is None:
+            return
+        self._date = date
+        try:
+            instant = parsedate_to_datetime(date)
+        except ValueError:
+            return
+        if instant.tzinfo is not None:
+            self.heard(instant)
 
     def url(self, path: str, version: str = ML_VERSION, query: str = "") -> str:
         """The whole URL of an ARM path; the path is quoted here and nowhere else."""

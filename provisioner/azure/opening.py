@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -38,7 +39,11 @@ class _Cloud:
 
 
 @asynccontextmanager
-async def open_cloud(settings: Settings, clock: Clock | None) -> AsyncIterator[AzureCloud]:
+async def open_cloud(
+    settings: Settings,
+    clock: Clock | None,
+    heard: Callable[[datetime], None] | None = None,
+) -> AsyncIterator[AzureCloud]:
     """See `provisioner.azure.connect`."""
     clock = clock or SystemClock()
     _check_addresses(settings)
@@ -69,6 +74,7 @@ async def open_cloud(settings: Settings, clock: Clock | None) -> AsyncIterator[A
                 transport=transport,
                 budget=Budget(clock),
                 chance=random.Random(),  # noqa: S311 - jitter, not secrecy
+                heard=heard,
             )
             yield AzureCloud(arm, Registries(settings, cloud.authority, tokens))
 

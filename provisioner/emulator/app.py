@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from provisioner.emulator import entra, faults, throttle
-from provisioner.emulator.clock import iso
+from provisioner.emulator.clock import http_date, iso
 from provisioner.emulator.errors import ArmError
 from provisioner.emulator.inference_routes import is_inference, serve_inference
 from provisioner.emulator.refusals import arm_error
@@ -245,6 +245,7 @@ class _Exchange:
             ),
             "x-ms-routing-request-id": f"EMULATOR:{call.request_id}",
             "x-request-time": f"{time.perf_counter() - self.started:.3f}",
+            "Date": http_date(call.now),
             **self.remaining,
             **reply.headers,
         }

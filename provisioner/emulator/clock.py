@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email.utils import formatdate
 from functools import lru_cache
 
 
@@ -61,3 +62,13 @@ def iso(when: float) -> str:
 def iso_z(when: float) -> str:
     """The form with `Z`, which MarketplaceOrdering and Authorization use."""
     return iso(when).replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=8)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
+def http_date(when: float) -> str:
+    """The form of a Date header, by the emulated clock: clients learn the time from it."""
+    return _http_date(int(when))

@@ -124,7 +124,7 @@ def _config(app: App, context: ssl.SSLContext) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        date_header=True,
+        date_header=False,  # the app's own, which follows the emulated clock
         lifespan="off",
         timeout_keep_alive=120,
         timeout_graceful_shutdown=2,
