@@ -200,7 +200,8 @@ def _wrong_clock(clock: ServiceClock) -> Problem:
     return Problem(
         WRONG_CLOCK,
         f"this machine's clock is {abs(round(seconds))} s {side} the service's",
-        "set the machine's clock (NTP), unless the service's was moved on purpose; deadlines go by the service's time",
+        "set the machine's clock (NTP), unless the service's was moved on purpose; deadlines go "
+        "by the service's time",
         severity=Severity.WARNING,
     )
 

@@ -31,7 +31,6 @@ from provisioner.plan import Plan
 from provisioner.preflight import blocking
 from provisioner.resources import Secret
 
-
 pytestmark = pytest.mark.slow
 TENANT = "aaaaaaaa-0000-4000-8000-000000000001"
 OWNER = ("bbbbbbbb-0000-4000-8000-000000000001", "emulator-only-secret")
