@@ -136,7 +136,6 @@ def test_ended_steps_stay_as_lines() -> None:
         "warning[test.odd]: the model is legacy",
         "  who: whoever runs this command",
         "  fix: choose another",
-        "terms of llama-offer accepted for workspace mlw-prod by --accept-terms",
         f"✓ {A} 2.1s",
         f"✗ {B}: not enough 1m 04s",
         "  quota",

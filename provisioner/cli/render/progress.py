@@ -30,6 +30,7 @@ from provisioner.events import (
     StepProgress,
     StepRetried,
     StepStarted,
+    TermsAccepted,
 )
 
 Monotonic = Callable[[], float]
@@ -212,8 +213,8 @@ class LiveView(_Base):
                 color = not self._console.no_color
                 text = problem_text(problem, width=self._console.width, color=color)
                 self._console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
-            case OutputWritten() if not self._verbose:
-                pass  # the result says where each key is
+            case OutputWritten() | TermsAccepted() if not self._verbose:
+                pass  # the result says where each key is, the plan whose word accepts the terms
             case _:
                 self.say(sentence(event, self._titles) or "")
 

@@ -39,8 +39,8 @@ def closing_line(plan: Plan, applied: Applied, took: float, done: str = "Applied
     if counts[Outcome.DONE] == len(results):
         done_to = [f"{count} {_DONE[name]}" for name, count in plan.counts().items() if count]
         return f"{done} in {seconds(took)}: {', '.join(done_to) or steps}."
-    left = "; run the same command again to go on" if counts[Outcome.INTERRUPTED] else ""
-    return f"{done} in part: of {steps}, {', '.join(parts)}{left}."
+    left = "\nRun the same command again to go on." if counts[Outcome.INTERRUPTED] else ""
+    return f"{done} in part: of {steps}, {', '.join(parts)}.{left}"
 
 
 def applied_document(rows: Sequence[Row], applied: Applied) -> dict[str, object]:
