@@ -276,8 +276,22 @@ def _deployment(name: str, labels: Mapping[str, str], spec: Document) -> Documen
     }
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that would read back as a number: PyYAML writes for YAML 1.1, in which 1e3 is
+    text, while manifests are read by the JSON-like rules of YAML 1.2."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    number = _NUMBER_LIKE.match(text) is not None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if number else None)
+
+
+_NUMBER_LIKE = re.compile(r"[-+]?\.?[0-9]")
+_Dumper.add_representer(str, _represent_text)
+
+
 def _text(document: Document) -> str:
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     if document["kind"] != "ModelDeployment":
         return text
     metadata = document["metadata"]
