@@ -160,7 +160,14 @@ async def test_a_read_is_repeated_after_a_dropped_connection(wire: Wire) -> None
         (refusal(429, "UserError", "Retry again after 20 seconds."), 20.0),
         (refusal(503, "ServerBusy", Retry_After="3"), 3.0),
         (refusal(429, "TooManyRequests", retry_after_ms="1500"), 1.5),
-        (refusal(429, "TooManyRequests", Retry_After="Thu, 01 Jan 2026 00:00:09 GMT"), 9.0),
+        (
+            refusal(
+                *(429, "TooManyRequests"),
+                Retry_After="Thu, 01 Jan 2026 00:00:09 GMT",
+                Date="Thu, 01 Jan 2026 00:00:00 GMT",
+            ),
+            9.0,
+        ),
     ],
     ids=["header", "words", "503", "milliseconds", "date"],
 )
