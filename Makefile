@@ -1,6 +1,7 @@
 # Needs Python 3.11 or later, git and make. Everything else goes into .venv, nothing outside this folder.
 PYTHON ?= python3
-WORKERS ?= auto
+# Most tests wait for processes rather than compute: more workers than cores pay.
+WORKERS ?= 4
 
 VENV := .venv
 # Paths with spaces: only relative names here, and no console script is run by its shebang line.

@@ -13,6 +13,8 @@ from provisioner.manifest.load import load_text
 from provisioner.resources import WorkspaceId
 from tests.flow.conftest import Folder, folder
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder"]
 PLACE = WorkspaceId("11111111-1111-1111-1111-111111111111", "rg-ml-prod", "mlw-prod")
 SCHEMA = "$schema: https://azuremlschemas.azureedge.net/latest/{}.schema.json\n"

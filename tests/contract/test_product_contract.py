@@ -18,6 +18,8 @@ from tests.contract.judge import judge
 from tests.contract.recorder import Exchange, Recorder
 from tests.shared import shared_dir
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = """\
 apiVersion: provisioner.azureml/v1

@@ -19,6 +19,8 @@ from provisioner.cli.app import COMMANDS
 from provisioner.manifest.load import load_text
 from tests.flow.conftest import Folder, folder
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder"]
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.flow.conftest import WORKSPACE, Folder, serverless
+
+pytestmark = pytest.mark.slow
 
 
 def test_doctor_annotates_a_pull_request(folder: Folder) -> None:

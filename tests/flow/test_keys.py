@@ -13,6 +13,8 @@ import pytest
 
 from tests.flow.conftest import WORKSPACE, Folder, managed, serverless
 
+pytestmark = pytest.mark.slow
+
 EMULATED = ("--emulator", "-f", "m.yaml")
 
 

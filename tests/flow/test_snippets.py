@@ -12,6 +12,8 @@ import pytest
 
 from tests.flow.conftest import WORKSPACE, Folder, managed, serverless
 
+pytestmark = pytest.mark.slow
+
 MANIFEST = (
     WORKSPACE
     + serverless("llama")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from provisioner import apply, outputs, pipeline
 from provisioner import manifest as manifests
 from provisioner.errors import ExitCode
@@ -13,6 +15,8 @@ from provisioner.pipeline import Applied, Wish
 from provisioner.resources import AnyLive
 from provisioner.wiring import Connection, Which, connect
 from tests.flow.conftest import WORKSPACE, Folder, managed, serverless
+
+pytestmark = pytest.mark.slow
 
 EMULATED = ("--emulator", "-f", "m.yaml", "--yes", "--verify")
 GUARD = managed("guard").replace("azureml/Phi-4/versions/7", "azureml-meta/Prompt-Guard-86M")

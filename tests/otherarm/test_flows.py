@@ -12,6 +12,8 @@ import pytest
 from tests.otherarm.conftest import Open, Place, Ran
 from tests.otherarm.switches import Switches
 
+pytestmark = pytest.mark.slow
+
 WORKSPACE = """\
 apiVersion: provisioner.azureml/v1
 kind: Workspace

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.flow.conftest import WORKSPACE, serverless
 from tests.pipelines.runner import ROOT, VENV, Job, Runner
+
+pytestmark = pytest.mark.slow
 
 
 def manifest(runner: Runner, *, sink: str = "githubOutput: {}", accept: str = "true") -> None:
