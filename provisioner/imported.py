@@ -277,16 +277,20 @@ def _deployment(name: str, labels: Mapping[str, str], spec: Document) -> Documen
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text that would read back as a number: PyYAML writes for YAML 1.1, in which 1e3 is
+    """Quotes text that would not read back as it is: PyYAML writes for YAML 1.1, in which 1e3 is
     text, while manifests are read by the JSON-like rules of YAML 1.2."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    number = _NUMBER_LIKE.match(text) is not None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if number else None)
+    style = "'" if _NUMBER_LIKE.match(text) else None
+    if _BREAK_LIKE.search(text):
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _NUMBER_LIKE = re.compile(r"[-+]?\.?[0-9]")
+_BREAK_LIKE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+"""What YAML takes for a line break or drops: only double quotes keep it, escaped."""
 _Dumper.add_representer(str, _represent_text)
 
 
