@@ -39,10 +39,10 @@ destroy: venv ## Remove from the emulator what manifests/ names
 	@$(RUN) destroy --emulator --yes -f manifests/
 
 test: venv ## Run the tests (under three minutes)
-	$(PY) -m pytest -n $(WORKERS) -m "not interop and not slow"
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "not interop and not slow"
 
 test-slow: venv ## Run the tests that take longer: scenes, fleets, other servers
-	$(PY) -m pytest -n $(WORKERS) -m "slow and not interop"
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "slow and not interop"
 
 check: venv ## Lint, formatting, types and layers
 	$(PY) -m ruff check .
