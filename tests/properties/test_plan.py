@@ -292,7 +292,7 @@ def test_every_kind_state_and_step_occurs() -> None:
     STATES.clear()
     STEPS.clear()
 
-    @settings(searching(250), derandomize=True)
+    @settings(searching(600), derandomize=True)
     @given(
         before=fleets(least=1),
         happened=st.lists(mishaps(), min_size=2, max_size=4),
