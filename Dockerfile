@@ -14,15 +14,15 @@ RUN python -m venv /opt/provisioner \
 
 FROM python:3.12-slim
 
-RUN useradd --uid 10001 --user-group --no-create-home --home-dir /work --shell /usr/sbin/nologin provisioner \
-    && install --directory --owner=provisioner --group=provisioner --mode=0700 /work
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin provisioner \
+    && install --directory --owner=provisioner --group=provisioner --mode=0700 /data
 COPY --from=build /opt/provisioner /opt/provisioner
 ENV PATH=/opt/provisioner/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    HOME=/work
+    HOME=/data
 
 # Outputs are written below the working directory: mount a volume there to keep them.
-WORKDIR /work
+WORKDIR /data
 USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
