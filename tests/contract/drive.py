@@ -2,6 +2,8 @@
 
 It knows Azure from AZURE.md and the specifications, and the emulator only by its address. Time is
 the emulator's: its clock is moved forward to let operations end, so nothing here waits.
+
+Longer than other modules because it names every operation once, in order.
 """
 
 from __future__ import annotations

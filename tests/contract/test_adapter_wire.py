@@ -1,4 +1,7 @@
-"""The adapter's manners on the wire: retry, budget, tokens, hosts, lost answers."""
+"""The adapter's manners on the wire: retry, budget, tokens, hosts, lost answers.
+
+Longer than other modules because all its cases script the same server.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The deployed model's API: who may call, what is checked, what comes back."""
+"""The deployed model's API: who may call, what is checked, what comes back.
+
+Longer than other modules because one API with all its parameters is judged in one place.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Scenario files: strict, with places in their errors; what is left out is the default tenant."""
+"""Scenario files: strict, with places in their errors; what is left out is the default tenant.
+
+Longer than other modules because every key of the scenario file has its case.
+"""
 
 from __future__ import annotations
 

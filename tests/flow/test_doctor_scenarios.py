@@ -3,6 +3,8 @@
 Each scenario is played on the emulator. The plan is judged first, then carried out all the same:
 where a check says no, the service says no as well; in the neighbouring scenario, which differs in
 that one thing, neither does.
+
+Longer than other modules because it is a list of scenes, each beside its neighbour.
 """
 
 from __future__ import annotations
