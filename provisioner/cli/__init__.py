@@ -8,8 +8,11 @@ from typing import NoReturn
 from provisioner.cli.app import cli
 from provisioner.cli.run import execute
 from provisioner.cli.session import Session
+from provisioner.garbage import seldom_collected
 
 
 def main() -> NoReturn:
     """Run `provision` with this process's arguments and leave with its exit code."""
-    sys.exit(execute(cli, sys.argv[1:], Session()))
+    with seldom_collected():
+        code = execute(cli, sys.argv[1:], Session())
+    sys.exit(code)
