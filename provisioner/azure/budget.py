@@ -2,7 +2,7 @@
 
 Per subscription, principal and kind: 250 reads refilled at 25 a second, 200 writes at 10, 200
 deletes at 10. Whoever wants a token waits in line; the service's own count, in
-`x-ms-ratelimit-remaining-subscription-*`, corrects ours downwards when somebody else spends too.
+`x-ms-ratelimit-remaining-subscription-*`, corrects ours when somebody else spends too.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ _SUBSCRIPTION: Final = re.compile(r"/subscriptions/([^/?]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A token that was taken: as which one in order."""
+    """A token that was taken: as which one in order, and when, on the clock's seconds."""
 
     order: int
+    at: float
 
 
 class Bucket:
@@ -55,6 +56,7 @@ class Bucket:
         self.rate = rate
         self._clock = clock
         self._tokens = self.capacity
+        self._alone = self.capacity  # what would be left if nobody else spent
         self._filled_at = clock.monotonic()
         self._closed_until = 0.0
         self._taken = 0
@@ -78,17 +80,21 @@ class Bucket:
         self._answered.set()
 
     def correct(self, remaining: float, receipt: Receipt) -> None:
-        """Lower the level to what the service's own count leaves.
+        """Bring the level within what the service's own count allows.
 
-        The count was made somewhere between sending and now: what was sent after `receipt` is not
-        in it yet. What has flowed in since is left out; that keeps ours a little below the
-        service's, by the same amount always, so it costs a moment once and no throughput.
+        The count was made some time between sending and now. At the least, nothing has flowed in
+        since, and all that was sent after `receipt` is still to be subtracted; at the most, all of
+        it was counted already, as requests overtake each other, and the refill came on top. A level
+        below the one is raised, one above the other is lowered: so neither a burst whose answers
+        come in any order, nor rounding, costs throughput. Never raised above what we have left
+        ourselves.
         """
         self._counted = True
-        self._refill()
-        later = self._taken - receipt.order
-        believed = remaining - self.spare - later
-        self._tokens = min(self._tokens, believed)
+        now = self._refill()
+        left = remaining - self.spare
+        least = left - (self._taken - receipt.order)
+        most = left + (now - receipt.at) * self.rate
+        self._tokens = min(max(self._tokens, least), most, self._alone)
 
     def uncounted(self) -> None:
         """A good answer came without a count: unless one ever came with it, nobody counts here.
@@ -108,8 +114,9 @@ class Bucket:
 
     def _refill(self) -> float:
         now = self._clock.monotonic()
-        grown = self._tokens + (now - self._filled_at) * self.rate
-        self._tokens = min(self.capacity, grown)
+        flow = (now - self._filled_at) * self.rate
+        self._tokens = min(self.capacity, self._tokens + flow)
+        self._alone = min(self.capacity, self._alone + flow)
         self._filled_at = now
         return now
 
@@ -126,8 +133,9 @@ class Bucket:
 
     def _spend(self) -> Receipt:
         self._tokens -= 1.0
+        self._alone -= 1.0
         self._taken += 1
-        return Receipt(self._taken)
+        return Receipt(self._taken, self._clock.monotonic())
 
 
 class Budget:
