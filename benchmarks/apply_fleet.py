@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.contest import AZ, CONTENDERS, EVERYBODY, HEADER, Figure, compare, found_by
+from benchmarks.contest import AZ, COMMAND, CONTENDERS, EVERYBODY, HEADER, Figure, compare, found_by
 from benchmarks.fleet import Fleet
 from benchmarks.results import Line, Ratio, Value
 
@@ -52,7 +52,7 @@ def _default() -> Iterator[Line]:
     def rounds() -> Iterator[Figure]:
         for _ in range(ROUNDS):
             yield from compare(DEFAULT, "bench", ("raw", "ours"))
-        yield from compare(DEFAULT, "bench", CONTENDERS[2:])
+        yield from compare(DEFAULT, "bench", (COMMAND, *CONTENDERS[2:]))
 
     title = f"{DEFAULT.endpoints} endpoints in {DEFAULT.workspaces} workspaces, {ROUNDS} rounds"
     yield from _table(title, rounds(), kept)
