@@ -58,8 +58,9 @@ class Shape(Generic[R]):
         against it refuses that. A typed client, such as Azure's own, leaves it out as well.
         """
         found = mapping(raw.get("properties"))
-        properties = {name: _setting(found.get(name), self.settings[name]) for name in found.keys()
-                      & self.settings.keys()}  # fmt: skip
+        properties = {
+            name: _setting(found.get(name), below) for name, below in self.settings.items()
+        }
         return without_nulls(
             {
                 "location": raw.get("location"),
