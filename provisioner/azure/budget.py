@@ -64,6 +64,11 @@ class Bucket:
         self._answered = asyncio.Event()
         self._line = asyncio.Lock()  # asyncio's locks wake their waiters in order
 
+    @property
+    def counted(self) -> bool:
+        """Whether the service is known to keep this bucket."""
+        return self._counted is True
+
     async def take(self) -> Receipt:
         """Wait for a token and take it. A waiter that is cancelled takes none."""
         if self._taken >= _SCOUTS and not self._answered.is_set():

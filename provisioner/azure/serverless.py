@@ -81,7 +81,9 @@ SHAPE = Shape(
     body=body,
     parse=parse,
     overlay=overlay,
-    read_only=frozenset(
-        {"endpointState", "inferenceEndpoint", "marketplaceSubscriptionId", "provisioningState"}
-    ),
+    settings={
+        "authMode": None,
+        "contentSafety": frozenset({"contentSafetyStatus"}),
+        "modelSettings": frozenset({"modelId"}),
+    },
 )

@@ -327,7 +327,8 @@ def _sizes_way(case: Case, short: Shortage, first: Demand) -> Iterator[str]:
         cores, text = arithmetic(size, resource.instance_count)
         if usage is not None and size.name.lower() != resource.instance_type.lower():
             free = usage.limit - usage.used
-            if cores <= free:
+            same = family_key(size.family) == family_key(short.family)
+            if cores <= (free - short.needed + first.cores if same else free):
                 fits.append((cores, f"{size.name} ({text}, {free} free)"))
     if fits:
         fits.sort()
