@@ -49,6 +49,7 @@ def parse(raw: Json, id: ResourceId) -> Live[ServerlessEndpoint]:
         condition=text(properties.get("endpointState")),
         url=text(mapping(properties.get("inferenceEndpoint")).get("uri")),
         created_at=header_of(raw),
+        subscription=text(properties.get("marketplaceSubscriptionId")),
     )
 
 

@@ -25,4 +25,17 @@ class Span(click.ParamType[float]):
             )
 
 
+class Patience(Span):
+    """A span of time, or a bare number of seconds; gives seconds."""
+
+    name = "patience"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        bare = isinstance(value, str) and value.replace(".", "", 1).isdecimal()
+        return super().convert(float(value) if bare else value, param, ctx)
+
+
 SPAN = Span()
+PATIENCE = Patience()

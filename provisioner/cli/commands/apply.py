@@ -32,6 +32,7 @@ from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.render.rows import rows, table
 from provisioner.cli.report import show
 from provisioner.cli.session import width
+from provisioner.cli.types import PATIENCE
 from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.clock import Clock
 from provisioner.errors import Refused
@@ -63,8 +64,12 @@ class _Request:
 )  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
 @click.option(
-    "--wait-for-rbac", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
+    "--wait-for-rbac", type=PATIENCE, default=0.0, metavar="SPAN",
     help="Go on trying on 403: a role that was just assigned takes minutes to work.",
+)  # fmt: skip
+@click.option(
+    "--wait-for-name", type=PATIENCE, default="2m", show_default=True, metavar="SPAN",
+    help="Go on trying when a name is taken: a deleted endpoint's takes minutes to become free.",
 )  # fmt: skip
 @click.option(
     "--verify", is_flag=True, help="Call every model; only one that answers gets its outputs."
@@ -88,6 +93,7 @@ def _request(options: Mapping[str, Any]) -> _Request:
         parallelism=options["parallelism"],
         timeout=options["timeout"],
         wait_for_rbac=options["wait_for_rbac"],
+        wait_for_name=options["wait_for_name"],
         verify=options["verify"],
     )
     chosen = _choose(options)

@@ -17,7 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from provisioner.cli.render.problems import clean, problem_text
-from provisioner.cli.render.words import event_document, seconds, sentence, stage_words
+from provisioner.cli.render.words import (
+    event_document,
+    interrupted,
+    seconds,
+    sentence,
+    stage_words,
+)
 from provisioner.cli.session import Session, is_terminal
 from provisioner.events import (
     Event,
@@ -241,7 +247,7 @@ class LiveView(_Base):
         if event.outcome is Outcome.FAILED and event.problem is not None:
             text.append(f": {clean(event.problem.what)}", style="red")
         elif event.outcome is Outcome.INTERRUPTED:
-            text.append(": left running in Azure", style=color)
+            text.append(f": {clean(interrupted(event))}", style=color)
         elif event.outcome is Outcome.SKIPPED:
             text.append(f": skipped, {clean(event.because or 'not needed')}", style=color)
         symbol = Text(mark if self._unicode else ascii_mark, style=color)
