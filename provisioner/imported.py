@@ -15,6 +15,7 @@ import yaml
 
 from provisioner.cloud import WorkspaceSeen
 from provisioner.errors import Problem, Severity, Who, define
+from provisioner.errors.harmless import plain_in_yaml, yaml_text
 from provisioner.manifest.scalars import label_key
 from provisioner.resources import (
     TAG_EXPIRES,
@@ -284,7 +285,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "'" if _NUMBER_LIKE.match(text) else None
-    if _BREAK_LIKE.search(text):
+    if not plain_in_yaml(text) or _BREAK_LIKE.search(text):
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -296,7 +297,9 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def _text(document: Document) -> str:
-    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml_text(
+        yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    )
     if document["kind"] != "ModelDeployment":
         return text
     metadata = document["metadata"]

@@ -13,7 +13,7 @@ from provisioner.cli import codes
 from provisioner.cli.commands.validate import load
 from provisioner.cli.wishes import wish_of
 from provisioner.errors import Problem, UsageError
-from provisioner.manifest import Manifests
+from provisioner.manifest import Manifests, files
 from provisioner.pipeline import Wish
 from provisioner.plan import Plan, saved
 from provisioner.wiring import Connection
@@ -83,6 +83,11 @@ def open_plan(path: str) -> Chosen:
             )
         ) from error
     plan = saved.load(text, path)
+    found = files(plan.basis.sources)
+    known = plan.basis.files  # a file that the plan does not know is not even read
+    saved.require_unchanged(
+        plan, {name: _digest(name) if name in known else "new" for name in found}
+    )
     labels = plan.basis.options.get("labels")
     given = labels if isinstance(labels, dict) else {}
     chosen = {str(key): str(value) for key, value in given.items()}

@@ -50,6 +50,11 @@ def width(stream: TextIO) -> int | None:
     return max(40, shutil.get_terminal_size((80, 24)).columns)
 
 
+def in_runner() -> bool:
+    """Whether a pipeline's runner may read what is printed, and obey commands in it."""
+    return any(os.environ.get(name) for name in ("GITHUB_ACTIONS", "TF_BUILD"))
+
+
 def can_ask() -> bool:
     """Whether there is a person to answer a question."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)

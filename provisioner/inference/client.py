@@ -162,7 +162,10 @@ class Client:
 
     async def _chunks(self, path: str, response: aiohttp.ClientResponse) -> AsyncIterator[Chunk]:
         if response.content_type == "application/json":  # it does not stream, and answers whole
-            yield self._chunk(path, (await response.read()).decode("utf-8", "replace"))
+            content = await _limited(response, MOST_BYTES)
+            if content is None:
+                raise self._unintelligible(path, f"it has more than {MOST_BYTES} bytes")
+            yield self._chunk(path, content.decode("utf-8", "replace"))
             return
         events = EventStream()
         open_choices: set[int] = set()
@@ -199,7 +202,7 @@ class Client:
         told = document.get("error")
         if told is not None:
             status = told.get("status") if isinstance(told, dict) else None
-            said = json.dumps(document).encode()
+            said = self._masked(json.dumps(document).encode())
             raise self._failed(Refusal(status if isinstance(status, int) else 500, said), path)
         try:
             return read(document)
@@ -257,14 +260,18 @@ class Client:
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> Refusal:
         content = await _limited(response, _MOST_ERROR_BYTES) or b""
-        key = self._endpoint.key.reveal().encode()
         ids = (response.headers.get(name) for name in _REQUEST_IDS)
         return Refusal(
             response.status,
-            content.replace(key, b"***") if key else content,
+            self._masked(content),
             next((id for id in ids if id), None),
             _retry_after(response.headers, self._clock.now()),
         )
+
+    def _masked(self, content: bytes) -> bytes:
+        """What a service said, without the key: some repeat it."""
+        key = self._endpoint.key.reveal().encode()
+        return content.replace(key, b"***") if key else content
 
     def _failed(self, refusal: Refusal, path: str) -> CallFailed:
         where = self._base + path

@@ -360,16 +360,22 @@ def _traffic(found: Checked, members: Sequence[Deployment]) -> None:
 
 
 def _outputs(found: Checked) -> None:
-    """No two outputs write to one place."""
-    first: dict[tuple[str, ...], tuple[Deployment, int]] = {}
+    """No two outputs write to one place; a dotenv file may be shared under different prefixes."""
+    owners: dict[tuple[str, ...], dict[str | None, Deployment]] = defaultdict(dict)
     for one in found.deployments:
         for index, output in enumerate(one.document.spec.outputs):
-            for place, where in known.places(one.name, output):
-                other, position = first.setdefault(place, (one, index))
-                if (other, position) != (one, index):
-                    what = f"{one.name} and {other.name} both write to {where}"
-                    if other is one:
-                        what = f"{one.name} writes twice to {where}"
-                    path = ("spec", "outputs", index, output.kind)
-                    hint = "give each its own place"
-                    found.add(codes.OUTPUT_CONFLICT, one, path, what, hint)
+            for place, part, where in known.places(one.name, output):
+                taken = owners[place]
+                other = taken.get(part) or taken.get(None)
+                if part is None and taken:
+                    other = next(iter(taken.values()))
+                taken.setdefault(part, one)
+                if other is None:
+                    continue
+                what = f"{one.name} and {other.name} both write to {where}"
+                if other is one:
+                    what = f"{one.name} writes twice to {where}"
+                shared = hasattr(output.sink, "prefix") and (part is None or None not in taken)
+                hint = "give each its own place" + (", or its own prefix" if shared else "")
+                path = ("spec", "outputs", index, output.kind)
+                found.add(codes.OUTPUT_CONFLICT, one, path, what, hint)

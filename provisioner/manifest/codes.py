@@ -23,6 +23,13 @@ UNREADABLE: Final = _code(
     "The operating system refused to open or read a manifest.",
     Who.OPERATOR,
 )
+LINK: Final = _code(
+    "link",
+    "manifest is a link to elsewhere",
+    "A symbolic link leads out of the current directory, or of the folder given with -f. Whoever "
+    "made it would have lines of a file shown that is no manifest.",
+    Who.AUTHOR,
+)
 EMPTY: Final = _code(
     "empty",
     "no manifests",

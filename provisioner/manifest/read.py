@@ -50,7 +50,8 @@ def _folder(root: Path, problems: list[Problem]) -> Iterator[Path]:
             if name.startswith(".") or path.suffix.lower() not in _SUFFIXES or name in _NOT_OURS:
                 continue
             found += 1
-            yield path
+            if not _strays(path, root, problems) and _ordinary(path, problems):
+                yield path
     if not found and len(problems) == before:
         problems.append(
             Problem(
@@ -77,10 +78,42 @@ def _paths(given: str, problems: list[Problem]) -> Iterator[Path]:
     except OSError as error:
         problems.append(_unreadable(given, error))
         return
+    if _strays(path, path, problems):
+        return
     if stat.S_ISDIR(mode):
         yield from _folder(path, problems)
     else:
         yield path
+
+
+def _strays(path: Path, given: Path, problems: list[Problem]) -> bool:
+    """Whether a link takes `path` out of the place that it seems to be in: the current directory,
+    else what was given. The links of a checkout are as trustworthy as whoever proposed them."""
+    here, real = Path.cwd(), Path(os.path.realpath(path))
+    lexical = Path(os.path.abspath(path))  # noqa: PTH100 - resolves no link
+    inside = lexical.is_relative_to(here) and here != Path("/")  # in which everything is
+    home = here if inside else Path(os.path.realpath(given))
+    if real.is_relative_to(home):
+        return False
+    problems.append(
+        Problem(
+            codes.LINK,
+            f'"{path}" is a link that leads out of {"the current directory" if inside else given}',
+            "replace the link by a copy, or name with -f the file that is meant",
+        )
+    )
+    return True
+
+
+def _ordinary(path: Path, problems: list[Problem]) -> bool:
+    """Whether a file of a folder can be read to an end: a pipe there would be waited for."""
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return True
+        problems.append(_unreadable(str(path), OSError(0, "it is no ordinary file")))
+    except OSError as error:
+        problems.append(_unreadable(str(path), error))
+    return False
 
 
 def decode(name: str, data: bytes) -> Source | Problem:
@@ -132,6 +165,12 @@ def _stdin(stream: TextIO) -> Source | Problem:
         return decode(STDIN, stream.read(MAX_BYTES + 1).encode("utf-8", "surrogatepass"))
     except OSError as error:
         return _unreadable(STDIN, error)
+
+
+def files(sources: Sequence[str]) -> tuple[str, ...]:
+    """The names of the files that `read` would read, without reading them."""
+    names = {os.path.realpath(path): str(path) for given in sources for path in _paths(given, [])}
+    return tuple(names.values())
 
 
 def read(

@@ -286,3 +286,32 @@ def test_failures_have_codes(error: Exception, code: str) -> None:
 def test_settings_never_show_the_secret() -> None:
     settings: Callable[[], Settings] = lambda: Settings(client_secret=Secret("hush"))  # noqa: E731
     assert "hush" not in repr(settings())
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {
+            "loginEndpoint": "https://login.microsoftonline.com/",
+            "audiences": ["https://management.azure.com/"],
+        },
+        {"loginEndpoint": "https://login.microsoftonline.us", "audiences": []},
+        {},
+    ],
+)
+async def test_a_host_that_asks_for_microsofts_token_does_not_get_one(
+    azure: Azure, described: dict[str, Any]
+) -> None:
+    azure.metadata = Answer(body={"authentication": described})
+    settings = dataclasses.replace(azure.settings, emulator=False, authority=None)
+    code, raised = await problem(settings)
+    assert code == "azure.foreign-login"
+    assert raised.exit_code is ExitCode.USAGE
+    assert all("authorization" not in asked.headers for asked in azure.script.asked)
+
+
+async def test_a_description_is_not_fetched_from_elsewhere(azure: Azure) -> None:
+    azure.metadata = Answer(302, {}, {"Location": f"{azure.script.url}/elsewhere"})
+    async with connect(dataclasses.replace(azure.settings, emulator=False)):
+        pass
+    assert "/elsewhere" not in [asked.path for asked in azure.script.asked]

@@ -141,6 +141,25 @@ async def test_content_in_parts_is_read(tmp_path: Path) -> None:
         assert (await client.ask(HELLO)).pieces[0].text == "ok"
 
 
+async def test_an_endless_answer_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioner.inference.client.MOST_BYTES", 1000)
+
+    async def handler(request: web.Request) -> web.Response:
+        return _json({**GOOD, "more": "x" * 2000})
+
+    async with odd(handler, tmp_path) as endpoint:
+        for stream in (False, True):
+            failed = await failure(endpoint, replace(HELLO, stream=stream))
+            assert failed.problem.code is codes.UNINTELLIGIBLE
+
+
+async def test_an_error_in_a_stream_does_not_repeat_the_key(tmp_path: Path) -> None:
+    error = json.dumps({"error": {"message": f"no such key: {KEY}"}}).encode()
+    async with odd(_streaming(b"data: " + error + b"\n\n"), tmp_path) as endpoint:
+        failed = await failure(endpoint, replace(HELLO, stream=True))
+    assert failed.problem.details == ("no such key: ***",)
+
+
 def _streaming(*parts: bytes, whole: bool = True) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

@@ -27,6 +27,7 @@ from provisioner.cli.options import (
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.report import show
+from provisioner.errors.harmless import clean
 from provisioner.manifest import Manifests
 from provisioner.pipeline import Wish
 from provisioner.plan.words import counted, unchanged
@@ -99,7 +100,7 @@ async def _destroy(flow: Flow, request: _Request) -> int:
         print_document(applied_document([], applied), request.output_format)
     elif prepared.plan.empty:
         reasons = [counted(reason, count) for reason, count in unchanged(prepared.plan)]
-        click.echo(f"Nothing to destroy{': ' if reasons else ''}{', '.join(reasons)}.")
+        click.echo(clean(f"Nothing to destroy{': ' if reasons else ''}{', '.join(reasons)}."))
     else:
         click.echo(closing_line(prepared.plan, applied, flow.took, "Destroyed"))
     return applied.exit_code

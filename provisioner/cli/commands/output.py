@@ -25,6 +25,7 @@ from provisioner.cli.render.documents import print_document
 from provisioner.cli.report import show
 from provisioner.desired import desired
 from provisioner.errors import ExitCode, Failed
+from provisioner.errors.harmless import clean
 from provisioner.manifest import Manifests
 from provisioner.outputs import EndpointCredentials, Status
 from provisioner.outputs.content import secret_of, shell_lines
@@ -114,7 +115,7 @@ def _written(
     show([result.problem for result in failed if result.problem], flow.session)
     if request.output_format == "text":
         for result in results:
-            click.echo(f"{result.status}: {result.target} ({result.sink})")
+            click.echo(clean(f"{result.status}: {result.target} ({result.sink})"))
         if not results:
             click.echo(f"{chosen.origin.name} names no outputs.")
     else:

@@ -8,8 +8,8 @@ from datetime import date
 from typing import Final
 
 from provisioner.catalog import CatalogModel, Lifecycle, Stage
-from provisioner.cli.render.problems import clean
 from provisioner.cloud import Agreement, RegistryModel
+from provisioner.errors.harmless import clean
 
 TARGETS: Final = ("serverless", "managedCompute")
 

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from provisioner.errors import Position, Problem, Severity
+from provisioner.errors.harmless import clean
 
 _COLORS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
@@ -72,11 +73,6 @@ def summary(problems: Iterable[Problem]) -> str:
         for severity, count in counts.items()
         if count
     )
-
-
-def clean(text: str) -> str:
-    """`text` without control characters: nothing that is quoted may drive a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 class _Paint:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from provisioner.cli.render.problems import clean, problem_text
+from provisioner.cli.render.problems import problem_text
 from provisioner.cli.render.words import (
     event_document,
     interrupted,
@@ -25,6 +24,7 @@ from provisioner.cli.render.words import (
     stage_words,
 )
 from provisioner.cli.session import Session, is_terminal
+from provisioner.errors.harmless import clean, json_text
 from provisioner.events import (
     Event,
     Noticed,
@@ -95,7 +95,7 @@ class JsonLines(_Base):
 
     def _write(self, document: dict[str, object]) -> None:
         time = self._now().isoformat(timespec="milliseconds")
-        line = json.dumps({"time": time, **document}, ensure_ascii=False)
+        line = json_text({"time": time, **document})
         self._stream.write(line + "\n")
         self._stream.flush()
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from provisioner.apply import Report
-from provisioner.cli.render.problems import clean
 from provisioner.cloud import Observed
 from provisioner.desired import Desired
+from provisioner.errors.harmless import clean
 from provisioner.events import Outcome
 from provisioner.inference import base_url
 from provisioner.outputs import SinkResult, Status
