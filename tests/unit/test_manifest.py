@@ -256,6 +256,24 @@ class TestSources:
             load([str(tmp_path / "a.yaml")])
         assert caught.value.problems[0].code.id == "manifest.unreadable"
 
+    def test_a_pipe_in_a_folder_is_passed_over(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text(several(1))
+        os.mkfifo(tmp_path / "pipe.yaml")
+        assert len(load([str(tmp_path)]).deployments) == 1
+
+    def test_an_empty_path_is_not_the_current_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "a.yaml").write_text(several(1))
+        with pytest.raises(InvalidManifest, match="the path given with -f is empty"):
+            load([""])
+
+    def test_standard_input_that_is_closed(self) -> None:
+        with pytest.raises(InvalidManifest, match="it is closed") as caught:
+            load(["-"], stdin=None)
+        assert "ls -l" not in caught.value.problems[0].hint
+
     def test_a_folder_that_links_to_itself_is_read_once(self, tmp_path: Path) -> None:
         (tmp_path / "a.yaml").write_text(several(1))
         (tmp_path / "again").symlink_to(tmp_path)
