@@ -8,6 +8,7 @@ from typing import TypeVar
 import click
 
 from provisioner.cli.session import Session
+from provisioner.manifest.selector import Selector
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -93,7 +94,7 @@ def azure_options(function: F) -> F:
 
 
 def manifest_options(function: F) -> F:
-    """-f and -l; the command gets `filenames` and `labels` (a dict)."""
+    """-f and -l; the command gets `filenames` and `labels` (a Selector)."""
     return _manifest_options(function, required=True)
 
 
@@ -118,23 +119,20 @@ def _manifest_options(function: F, *, required: bool) -> F:
             "--selector",
             "labels",
             multiple=True,
-            metavar="KEY=VALUE",
+            metavar="LABELS",
             callback=_labels,
-            help="Only deployments with this label. Repeatable: all must match.",
+            help="Only deployments whose labels fit: key=value, key!=value, key in (a,b), key, "
+            "!key; commas and repeating mean and.",
         ),
     )
     return wrap(function)
 
 
-def _labels(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    for pair in value:
-        for item in pair.split(","):
-            key, equals, text = item.partition("=")
-            if not equals or not key.strip():
-                raise click.BadParameter(f'"{item}" is not of the form key=value', ctx, param)
-            labels[key.strip()] = text.lstrip("=").strip()
-    return labels
+def _labels(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Selector:
+    try:
+        return Selector.of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 def format_option(*formats: str) -> Callable[[F], F]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -101,6 +102,12 @@ def save(plan: Plan, basis: Basis) -> str:
     return json.dumps({**body, "seal": _seal(body)}, indent=2) + "\n"
 
 
+def not_a_plan(name: str, what: str) -> Problem:
+    """Most often a manifest without its -f; the hint must not have it overwritten."""
+    hint = f"for manifests: provision apply -f {shlex.quote(name)}"
+    return Problem(NOT_A_PLAN, what, f"{hint}; a plan is saved with: provision plan --out FILE")
+
+
 def load(text: str, name: str) -> SavedPlan:
     """Read a plan file; `name` is for messages.
 
@@ -111,13 +118,7 @@ def load(text: str, name: str) -> SavedPlan:
     except ValueError:
         body = None
     if not isinstance(body, dict) or body.get("kind") != _KIND:
-        raise UsageError(
-            Problem(
-                NOT_A_PLAN,
-                f"{name} is not a saved plan",
-                f"make one with: provision plan -f … --out {name}",
-            )
-        )
+        raise UsageError(not_a_plan(name, f"{name} is not a saved plan"))
     seal = body.pop("seal", None)
     if body.get("version") != __version__ or body.get("format") != FORMAT:
         raise Refused(

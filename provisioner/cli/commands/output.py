@@ -26,6 +26,7 @@ from provisioner.cli.report import show
 from provisioner.desired import desired
 from provisioner.errors import ExitCode, Failed
 from provisioner.manifest import Manifests
+from provisioner.manifest.selector import Selector
 from provisioner.outputs import EndpointCredentials, Status
 from provisioner.outputs.content import secret_of, shell_lines
 from provisioner.outputs.types import SinkError
@@ -59,7 +60,7 @@ def output(
     /,
     name: str,
     filenames: tuple[str, ...],
-    labels: dict[str, str],
+    labels: Selector,
     **options: object,
 ) -> int:
     """Show or write one deployment's URL and key.
