@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import click
+from click.core import ParameterSource
 
 from provisioner.cli.session import Session
+from provisioner.cli.types import LIMIT
 from provisioner.manifest.selector import Selector
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -18,11 +20,26 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> obje
     session = ctx.find_object(Session)
     if session is not None and param.name is not None and value is not None:
         setattr(session, param.name, value)
+        if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+            session.typed.add(param.name)
     return value
 
 
 def session_of(ctx: click.Context) -> Session:
-    return ctx.ensure_object(Session)
+    """What the common options say. Raises UsageError when they name two Azures.
+
+    What was typed wins over the environment, whose variables may be another day's.
+    """
+    session = ctx.ensure_object(Session)
+    elsewhere = session.typed & {"arm_endpoint", "authority"}
+    if session.emulator and elsewhere:
+        if "emulator" in session.typed:
+            option = f"--{min(elsewhere).replace('_', '-')}"
+            raise click.UsageError(
+                f"--emulator and {option} name two different Azures; give one of them.", ctx
+            )
+        session.emulator = False
+    return session
 
 
 def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -155,5 +172,8 @@ stack_option = click.option(
     envvar="PROVISION_STACK",
     metavar="NAME",
     help="Whose resources these are; two stacks never touch each other's.",
+)
+timeout_option = click.option(
+    "--timeout", type=LIMIT, metavar="SPAN", help="Limit of a step, such as 90s or 1h."
 )
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")

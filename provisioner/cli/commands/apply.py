@@ -24,6 +24,7 @@ from provisioner.cli.options import (
     screen_options,
     session_of,
     stack_option,
+    timeout_option,
     yes_option,
 )
 from provisioner.cli.planfile import Chosen, choose, open_plan
@@ -32,6 +33,7 @@ from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.render.rows import rows, table
 from provisioner.cli.report import show
 from provisioner.cli.session import width
+from provisioner.cli.types import WAIT
 from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.clock import Clock
 from provisioner.errors import Refused
@@ -61,10 +63,11 @@ class _Request:
     "--parallelism", type=click.IntRange(1, 65536), metavar="N", default=2048, show_default=True,
     help="Steps under way at once.",
 )  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
+@timeout_option
 @click.option(
-    "--wait-for-rbac", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
-    help="Go on trying on 403: a role that was just assigned takes minutes to work.",
+    "--wait-for-rbac", type=WAIT, default=0.0, metavar="SPAN",
+    help="Go on trying on 403, such as for 10m: a role that was just assigned takes minutes to "
+    "work.",
 )  # fmt: skip
 @click.option(
     "--verify", is_flag=True, help="Call every model; only one that answers gets its outputs."
