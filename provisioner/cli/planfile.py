@@ -91,6 +91,24 @@ def open_plan(path: str) -> Chosen:
     return Chosen(manifests, wish, plan.basis.sources, plan.basis.options, plan)
 
 
+def require_no_file(path: str) -> None:
+    """Raises UsageError when saving a plan as `path` would overwrite something else."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not saved.is_plan(text):
+        raise UsageError(
+            Problem(
+                codes.FILE_EXISTS,
+                f"{path} exists, and is not a saved plan.",
+                "name another file, or remove it first",
+            )
+        )
+
+
 def _selector(plan: saved.SavedPlan) -> Selector:
     text = plan.basis.options.get("labels")
     return Selector.of([text]) if isinstance(text, str) and text else Selector()

@@ -46,6 +46,16 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def together(first: TextIO, second: TextIO) -> bool:
+    """Whether both streams end in the same terminal, file or pipe, so that lines of one follow
+    lines of the other."""
+    try:
+        one, other = os.fstat(first.fileno()), os.fstat(second.fileno())
+    except (AttributeError, OSError, ValueError):
+        return True
+    return os.path.samestat(one, other)
+
+
 def width(stream: TextIO) -> int | None:
     """Columns of the terminal behind `stream`; None when it is none: then nothing is wrapped."""
     if not is_terminal(stream):

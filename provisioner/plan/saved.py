@@ -108,16 +108,26 @@ def not_a_plan(name: str, what: str) -> Problem:
     return Problem(NOT_A_PLAN, what, f"{hint}; a plan is saved with: provision plan --out FILE")
 
 
+def is_plan(text: str) -> bool:
+    """Whether `text` was written by `save`, by whatever version, whole or edited."""
+    return _body(text) is not None
+
+
+def _body(text: str) -> Json | None:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) and body.get("kind") == _KIND else None
+
+
 def load(text: str, name: str) -> SavedPlan:
     """Read a plan file; `name` is for messages.
 
     Raises UsageError when it is none, Refused when it was edited or made by another version.
     """
-    try:
-        body = json.loads(text)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict) or body.get("kind") != _KIND:
+    body = _body(text)
+    if body is None:
         raise UsageError(not_a_plan(name, f"{name} is not a saved plan"))
     seal = body.pop("seal", None)
     if body.get("version") != __version__ or body.get("format") != FORMAT:

@@ -32,7 +32,7 @@ from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.render.rows import rows, table
 from provisioner.cli.report import show
-from provisioner.cli.session import width
+from provisioner.cli.session import is_terminal, together, width
 from provisioner.cli.types import WAIT
 from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.clock import Clock
@@ -170,13 +170,19 @@ def _finish(
     _say_how_to_write_again(flow, request, applied)
     if request.output_format == "text":
         if found:
-            click.echo(err=True)
+            if _something_above(applied) and together(sys.stdout, sys.stderr):
+                click.echo(err=True)
             click.echo(table(found, clock.now(), width=width(sys.stdout)), nl=False)
         if applied.report.results and not flow.session.log_json:
             click.echo(f"\n{closing_line(prepared.plan, applied, flow.took)}", err=True)
     else:
         print_document(applied_document(found, applied), request.output_format)
     return applied.exit_code
+
+
+def _something_above(applied: Applied) -> bool:
+    """Whether lines came since the plan, which ends in an empty one; a log tells every stage."""
+    return bool(applied.report.results or applied.problems) or not is_terminal(sys.stderr)
 
 
 def _say_how_to_write_again(flow: Flow, request: _Request, applied: Applied) -> None:
