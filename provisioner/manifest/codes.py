@@ -91,6 +91,12 @@ UNKNOWN_WORKSPACE: Final = _code(
     "workspace document missing",
     "A ModelDeployment names a Workspace document that none of the files holds.",
 )
+NO_MATCH: Final = _code(
+    "no-match",
+    "the labels fit no deployment",
+    "With -l, only deployments with such labels count, and these manifests have none. Nothing is "
+    "done for them.",
+)
 REGION: Final = _code("region", "unknown Azure region", "No Azure region has this name.")
 REGION_MISMATCH: Final = _code(
     "region-mismatch",
