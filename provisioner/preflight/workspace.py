@@ -50,6 +50,11 @@ NETWORK_NOT_READY = define(
 _HOSTS: Final = frozenset({"default", "hub", "project", ""})
 
 
+def hosts(live: Workspace) -> bool:
+    """Whether endpoints can be made in a workspace, as far as its kind and state say."""
+    return live.kind.lower() in _HOSTS and live.state.lower() != "deleting"
+
+
 def check_workspaces(case: Case) -> Iterator[Problem]:
     """What is wrong with a wanted workspace blocks only where the plan writes to it."""
     for wanted in case.desired.workspaces.values():
