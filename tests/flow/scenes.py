@@ -151,6 +151,8 @@ class Scene:
     says: tuple[str, ...] = ()
     """What the way out must name, and what (with "not: " before it) it must not."""
     ignores_limits: bool = False
+    seconds: float = 5
+    """How long a step that the service refuses may take."""
 
     def __str__(self) -> str:
         return self.name
@@ -232,6 +234,12 @@ class Theatre:
         prepare = pipeline.prepare_destroy if destroys else pipeline.prepare
         return await prepare(loaded, cloud, wish, SystemClock(), ignore)
 
+    def advance(self, span: str) -> None:
+        """Move the emulated clock."""
+        trust = ssl.create_default_context(cafile=self.record.ca_bundle)
+        with httpx.Client(verify=trust) as client:
+            client.post(f"{self.record.url}/emulator/clock", json={"advance": span})
+
     def writes(self, scene: Scene) -> list[str]:
         """The requests of the log that change something in the scene's Azure subscription."""
         place = subscription_of(scene, self.scenes)
@@ -245,9 +253,7 @@ class Theatre:
             and (line["method"] in ("PUT", "PATCH", "DELETE") or line["path"].endswith("/sign"))
         ]
 
-    def play(
-        self, scene: Scene, folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: float = 60
-    ) -> Prepared:
+    def play(self, scene: Scene, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Prepared:
         """Judge, run the command, and carry the plan out whatever was found."""
         found = asyncio.run(self._judge(scene))
         blocks = {one.code.id for one in blocking(found.findings)}
@@ -259,7 +265,7 @@ class Theatre:
             self._command_refuses(scene, folder, monkeypatch)
             assert self.writes(scene) == before
         fails = scene.code is not None if scene.fails is None else scene.fails
-        failures = asyncio.run(self._carry_out(scene, found.plan, 5 if fails else seconds))
+        failures = asyncio.run(self._carry_out(scene, found.plan, scene.seconds if fails else 60))
         assert bool(failures) is fails, failures or "the service would have done it"
         return found
 
