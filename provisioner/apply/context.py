@@ -186,10 +186,15 @@ class Context:
         return error.fault.status == 403 and self.clock.monotonic() < lenient
 
     def _held(self, step: Step) -> bool:
-        """Whether a name is taken only because this run has just deleted what bore it: any other
-        may be somebody else's for good, whichever status the refusal has."""
-        freed = self.freed.get(step.target) if isinstance(step.target, ResourceId) else None
-        return freed is not None and self.clock.monotonic() <= freed + NAME_HELD
+        """Whether a name is taken only because this run has just deleted what bore it, here or in
+        another workspace: any other may be somebody else's for good, whichever status the refusal
+        has."""
+        wanted, now = step.target, self.clock.monotonic()
+        return isinstance(wanted, ResourceId) and any(
+            (one.kind, one.name.lower()) == (wanted.kind, wanted.name.lower())
+            and now <= freed + NAME_HELD
+            for one, freed in self.freed.items()
+        )
 
     async def _asked(self, already: Callable[[], Awaitable[bool]]) -> bool:
         try:

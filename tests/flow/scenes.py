@@ -33,6 +33,7 @@ from provisioner.emulator import control
 from provisioner.errors import ExitCode, Problem, Severity
 from provisioner.events import Outcome, ignore
 from provisioner.pipeline import Prepared, Wish
+from provisioner.plan import Options as Planning
 from provisioner.plan import Plan
 from provisioner.preflight import Options, blocking
 from provisioner.resources import Secret
@@ -144,6 +145,7 @@ class Scene:
     first: str = ""
     """Manifests that an owner applies before; empty: nothing is there."""
     destroys: bool = False
+    prunes: bool = False
     warns: str = ""
     """Code of a warning that is due where nothing may block: what cannot be known for certain."""
     fails: bool | None = None
@@ -186,7 +188,7 @@ def whole_scenario(scenes: Sequence[Scene], more: Mapping[str, Any] | None = Non
     return yaml.safe_dump(
         {
             "durations": QUICK,
-            "behaviour": {"throttling": False},
+            "behaviour": {"throttling": False, "nameHold": "300ms"},
             "subscriptions": [
                 {"id": subscription_of(scene, scenes), **scene.tenant} for scene in scenes
             ],
@@ -226,12 +228,14 @@ class Theatre:
         return text.replace("NUMBER", str(self.scenes.index(scene)))
 
     async def judged(
-        self, cloud: Cloud, scene: Scene, manifests: str, *, destroys: bool = False
+        self, cloud: Cloud, scene: Scene, manifests: str, *, whole: bool = False
     ) -> Prepared:
+        """What applying the manifests would do; `whole`: pruned or destroyed as the scene says."""
         loaded = manifest.load(["-"], stdin=io.StringIO(self.text(scene, manifests)))
         checks = Options(ignore_limits=scene.ignores_limits)
-        wish = Wish(accept_terms=scene.accept, checks=checks)
-        prepare = pipeline.prepare_destroy if destroys else pipeline.prepare
+        planning = Planning(prune=whole and scene.prunes)
+        wish = Wish(accept_terms=scene.accept, planning=planning, checks=checks)
+        prepare = pipeline.prepare_destroy if whole and scene.destroys else pipeline.prepare
         return await prepare(loaded, cloud, wish, SystemClock(), ignore)
 
     def advance(self, span: str) -> None:
@@ -275,7 +279,7 @@ class Theatre:
                 before = await self.judged(owner, scene, scene.first)
                 assert not await carried_out(owner, before.plan, 60)
         async with self.signed_in(scene.who) as cloud:
-            return await self.judged(cloud, scene, scene.manifests, destroys=scene.destroys)
+            return await self.judged(cloud, scene, scene.manifests, whole=True)
 
     async def _carry_out(self, scene: Scene, plan: Plan, seconds: float) -> list[Problem]:
         async with self.signed_in(scene.who) as cloud:
@@ -304,6 +308,8 @@ class Theatre:
         command = ["destroy"] if scene.destroys else ["apply", "--allow-destroy"]
         if scene.accept and not scene.destroys:
             command.append("--accept-terms")
+        if scene.prunes:
+            command.append("--prune")
         arguments = [*command, "--yes", "-f", "m.yaml", *where]
         said = io.StringIO()
         monkeypatch.setattr(sys, "stderr", said)

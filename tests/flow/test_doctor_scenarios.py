@@ -235,6 +235,37 @@ SCENES = [
         None,
         first=second_workspace("westus3") + in_second(2, "Phi-4-mini-instruct", "llama"),
     ),
+    Scene(
+        "endpoint that moves to another workspace",
+        two_workspaces("eastus2"),
+        second_workspace("eastus2") + serverless("azureml/Phi-4"),
+        None,
+        first=second_workspace("eastus2") + in_second(1, "Phi-4", "llama"),
+        prunes=True,
+    ),
+    Scene(
+        "managed endpoint that moves to another workspace",
+        two_workspaces("eastus2"),
+        second_workspace("eastus2") + managed(),
+        None,
+        first=second_workspace("eastus2") + managed().replace("ml-prod", "ml-second"),
+        prunes=True,
+    ),
+    Scene(
+        "another name for the one endpoint of a model",
+        tenant(),
+        serverless("azureml/Phi-4", "other"),
+        "preflight.one-per-model",
+        first=serverless("azureml/Phi-4"),
+    ),
+    Scene(
+        "another name for the one endpoint of a model, pruning",
+        tenant(),
+        serverless("azureml/Phi-4", "other"),
+        None,
+        first=serverless("azureml/Phi-4"),
+        prunes=True,
+    ),
     Scene("no consent", tenant(), serverless(), "preflight.consent-missing", accept=False),
 ]
 
