@@ -135,8 +135,10 @@ class Case:
     def shared_quota(self, endpoint: ResourceId) -> bool:
         """Whether the endpoint's deployments draw on shared quota rather than the own one."""
         wanted = self.endpoints.get(endpoint)
-        if wanted is not None:
-            return wanted.shared_quota
+        return wanted.shared_quota if wanted is not None else self.drew_on_shared_quota(endpoint)
+
+    def drew_on_shared_quota(self, endpoint: ResourceId) -> bool:
+        """Whether what is live of the endpoint draws on shared quota, whatever is wanted."""
         live = next(
             (one for one in self.seen(endpoint.workspace).endpoints if one.id == endpoint), None
         )

@@ -149,8 +149,6 @@ def _ledgers(case: Case) -> dict[RegionKey, _Ledger]:
     for step in case.plan.steps:
         if step.target.kind is not Kind.ONLINE_DEPLOYMENT:
             continue
-        if case.shared_quota(step.target.endpoint):
-            continue
         key = (step.target.workspace.subscription, case.region(step.target.workspace))
         _enter(case, found.setdefault(key, _Ledger()), key, step, late)
     return {key: ledger for key, ledger in found.items() if ledger.demands or ledger.unknown}
@@ -190,6 +188,8 @@ def _enter(case: Case, ledger: _Ledger, key: RegionKey, step: Step, late: frozen
 
 
 def _take(case: Case, ledger: _Ledger, key: RegionKey, step: Step, one: OnlineDeployment) -> None:
+    if case.shared_quota(one.id.endpoint):
+        return
     size = size_of(case, key, one.instance_type)
     if size is None:
         ledger.unknown.append((step, one.instance_type))
@@ -208,6 +208,8 @@ def _give(
     *,
     sure: bool,
 ) -> None:
+    if case.drew_on_shared_quota(one.id.endpoint):
+        return
     size = size_of(case, key, one.instance_type)
     if size is None:
         return

@@ -83,6 +83,20 @@ SCENES = [
         ),
     ),
     Scene(
+        "from shared quota to none of one's own",
+        tenant(quotas=cores("0/0")),
+        managed(),
+        "preflight.quota-short",
+        first=managed(", sharedQuota: true"),
+    ),
+    Scene(
+        "from shared quota to enough of one's own",
+        tenant(quotas=cores("0/24")),
+        managed(),
+        None,
+        first=managed(", sharedQuota: true"),
+    ),
+    Scene(
         "each fits, together they do not",
         {**two_workspaces("eastus2"), "quotas": cores("0/36")},
         second_workspace("eastus2")
