@@ -35,8 +35,9 @@ NOT_CHECKED = define(
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the person chose. `ignore_lifecycle`, `ignore_regions` and `ignore_limits` turn those
-    refusals into warnings, `rights_may_lag` those for missing rights: a role that was just assigned shows later,
-    and the apply waits for it. `thorough` judges also what the plan leaves as it is (doctor)."""
+    refusals into warnings, `rights_may_lag` those for missing rights: a role that was just assigned
+    shows later, and the apply waits for it. `thorough` judges also what the plan leaves as it is
+    (doctor)."""
 
     ignore_lifecycle: bool = False
     ignore_regions: bool = False

@@ -13,7 +13,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,8 @@ class Scene:
     """Whether the service refuses; None: exactly where a finding blocks."""
     says: tuple[str, ...] = ()
     """What the way out must name, and what (with "not: " before it) it must not."""
-    ignores_limits: bool = False
+    ignores: Options = field(default_factory=Options)
+    """The --ignore-… options of the run."""
     seconds: float = 5
     """How long a step that the service refuses may take."""
 
@@ -232,9 +233,8 @@ class Theatre:
     ) -> Prepared:
         """What applying the manifests would do; `whole`: pruned or destroyed as the scene says."""
         loaded = manifest.load(["-"], stdin=io.StringIO(self.text(scene, manifests)))
-        checks = Options(ignore_limits=scene.ignores_limits)
         planning = Planning(prune=whole and scene.prunes)
-        wish = Wish(accept_terms=scene.accept, planning=planning, checks=checks)
+        wish = Wish(accept_terms=scene.accept, planning=planning, checks=scene.ignores)
         prepare = pipeline.prepare_destroy if whole and scene.destroys else pipeline.prepare
         return await prepare(loaded, cloud, wish, SystemClock(), ignore)
 

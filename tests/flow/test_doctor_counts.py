@@ -22,7 +22,7 @@ from provisioner.manifest.load import load_text
 from provisioner.pipeline import Errand
 from provisioner.plan import Plan, Step
 from provisioner.plan.steps import Create
-from provisioner.preflight import blocking
+from provisioner.preflight import Options, blocking
 from provisioner.resources import OnlineDeployment
 from tests.flow.scenes import (
     Scene,
@@ -181,7 +181,7 @@ COUNTS = [
         crowd(101),
         None,
         warns="preflight.too-many",
-        ignores_limits=True,
+        ignores=Options(ignore_limits=True),
     ),
     Scene(
         "501 deployments in a region",

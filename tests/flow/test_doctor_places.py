@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.preflight import Options
 from tests.flow.scenes import (
     READER,
     Scene,
@@ -26,6 +27,7 @@ from tests.flow.scenes import (
 pytestmark = pytest.mark.slow
 
 PHI = "azureml/Phi-4"
+MINISTRAL = "azureml-mistral/Ministral-3B"
 UNLISTED = "azureml/No-List/versions/1"
 V100 = {"*": {"standardNCSv3Family": "0/96", "standardNCADSA100v4Family": "0/96"}}
 
@@ -137,6 +139,35 @@ SCENES = [
         managed(),
         "preflight.provider-region",
     ),
+    # A region that Azure has added since the catalogue was made.
+    Scene(
+        "a region that the catalogue does not list",
+        tenant({"location": "westeurope"}),
+        serverless(MINISTRAL),
+        "preflight.model-region",
+        region="westeurope",
+        says=("where Azure serves it in westeurope by now: --ignore-regions",),
+        fails=False,
+    ),
+    Scene(
+        "a region that the catalogue does not list, ignored",
+        tenant({"location": "westeurope"}),
+        serverless(MINISTRAL),
+        None,
+        region="westeurope",
+        warns="preflight.model-region",
+        ignores=Options(ignore_regions=True),
+    ),
+    Scene(
+        "a region without the model, ignored",
+        tenant({"location": "westeurope"}),
+        serverless(),
+        None,
+        region="westeurope",
+        warns="preflight.model-region",
+        ignores=Options(ignore_regions=True),
+        fails=True,
+    ),
     # The model.
     Scene(
         "no such model",
@@ -236,7 +267,7 @@ SCENES = [
         None,
         who=person("wildcard"),
         first=serverless(),
-        ignores_limits=True,
+        ignores=Options(ignore_limits=True),
         fails=True,  # a second endpoint of the model; its rights suffice
     ),
     Scene(
@@ -284,6 +315,11 @@ def scenario() -> dict[str, Any]:
     a100 = {"minSku": "12|1|64|64", "instanceTypes": ["Standard_NC24ads_A100_v4"]}
     return {
         "models": [
+            {
+                "registry": "azureml-mistral",
+                "name": "Ministral-3B",
+                "serverless": {"regions": ["eastus2", "westeurope"]},
+            },
             {
                 "registry": "azureml",
                 "name": "No-List",

@@ -7,7 +7,7 @@ Keys of `facts` (all optional): `workspaces` {name: {region, kind, state, isolat
 {registry/name: {versions, skus, minSku, shared, legacy, deprecation, retirement} or null};
 `rights` {subscription|group|workspace: [{actions, notActions}] or null}; `locks`
 [{name, level, scope}]; `agreement` {accepted} or null; `unread` [questions]; `live`
-{serverless: [{name, model, …}], deployments: [{name, endpoint, model, …}]};
+{serverless: [{name, model, state, …}], deployments: [{name, endpoint, model, …}]};
 `elsewhere` {workspace: region}, `elsewhereKinds` {workspace: kind}.
 """
 
@@ -121,7 +121,7 @@ class FactCloud:
                     ModelRef.parse(one["model"]),
                     tags=_tags(one),
                 ),
-                State.SUCCEEDED,
+                State(one.get("state", "Succeeded")),
             )
             for one in self._live("serverless")
             if one.get("workspace", workspace.name) == workspace.name
