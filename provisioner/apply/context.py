@@ -237,7 +237,7 @@ class Context:
         """Until which second of the clock a write that was refused is tried again; None: it is
         not. `begun` is when it was first tried."""
         if decode(error.fault).code is NAME_TAKEN:
-            freed = self.freed.get(step.target)
+            freed = self._freed(step)
             held = freed + NAME_HELD if freed is not None else begun + self.settings.wait_for_name
             return held if self.clock.monotonic() <= held else None
         if error.verdict is Verdict.RETRY:
@@ -247,6 +247,16 @@ class Context:
         if error.fault.status == 403 and self.clock.monotonic() < lenient:
             return float("inf")
         return None
+
+    def _freed(self, step: Step) -> float | None:
+        """When this run deleted what bore the name of the step's target, here or in another
+        workspace of the region; None where it did not: then it may be somebody else's for good."""
+        wanted = step.target
+        if not isinstance(wanted, ResourceId):
+            return None
+        named = (wanted.kind, wanted.name.lower())
+        freed = (at for one, at in self.freed.items() if (one.kind, one.name.lower()) == named)
+        return max(freed, default=None)
 
     async def sees(self, question: Callable[[], Awaitable[bool]]) -> bool:
         """The answer to a question, or False where the service gives none."""

@@ -14,7 +14,13 @@ import secrets
 from provisioner.emulator import names, offers, rights
 from provisioner.emulator.clock import iso, iso_z
 from provisioner.emulator.errors import ArmError, JsonObject, provider_not_found
-from provisioner.emulator.mlresource import as_read, envelope, new_child, workspace_of
+from provisioner.emulator.mlresource import (
+    as_read,
+    check_host,
+    envelope,
+    new_child,
+    workspace_of,
+)
 from provisioner.emulator.operations import Work, accepted, created
 from provisioner.emulator.paging import ml_page
 from provisioner.emulator.providers import mark_registered, require_registration
@@ -83,6 +89,7 @@ def put(call: Call) -> Reply:
     existing = call.tenant.store.get(f"{workspace.id}/{KIND}/{name}")
     if existing is not None:
         return _again(call, existing, model_id)
+    check_host(workspace)
     refuse(offers.subscribe_refusal(model, model_id, buyer_of(call, workspace)))
     offer = model.serverless.offer if model is not None and model.serverless is not None else None
     assert offer is not None  # or it would have been refused

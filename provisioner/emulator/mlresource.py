@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from provisioner.emulator import names
 from provisioner.emulator.clock import iso
-from provisioner.emulator.errors import ArmError, JsonObject, not_found
+from provisioner.emulator.errors import ArmError, JsonObject, bad_argument, not_found
 from provisioner.emulator.store import Resource
 from provisioner.emulator.tenant import Tenant, refuse
 from provisioner.emulator.validation import Map, Obj
@@ -45,6 +45,25 @@ def workspace_of(call: Call) -> Resource:
     if found is None:
         raise not_found(TYPES["workspaces"], p["workspaceName"], p["resourceGroupName"])
     return found
+
+
+def check_host(workspace: Resource) -> None:
+    """Refuse a new endpoint or subscription where the workspace can host none.
+
+    A feature store hosts none, and nothing is made in what is being deleted. No public text has
+    the provider's words for either.
+    """
+    if workspace.body["kind"] == "FeatureStore":
+        raise bad_argument(
+            f"Workspace '{workspace.name}' is of kind 'FeatureStore', which does not support "
+            "endpoints.",
+            "NotSupported",
+        )
+    if workspace.state == "Deleting":
+        raise bad_argument(
+            f"Workspace '{workspace.name}' is in provisioning state 'Deleting'.",
+            "WorkspaceNotReady",
+        )
 
 
 def workspace_id(call: Call) -> str:

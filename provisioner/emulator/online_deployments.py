@@ -9,7 +9,9 @@ from provisioner.emulator.deployment_rules import (
     check_counts,
     check_model,
     check_network,
+    check_open,
     check_quota,
+    too_small,
 )
 from provisioner.emulator.errors import JsonObject, bad_argument
 from provisioner.emulator.mlresource import (
@@ -32,7 +34,7 @@ from provisioner.emulator.names import pattern_refusal
 from provisioner.emulator.online_endpoints import is_shared, work
 from provisioner.emulator.operations import Work, accepted, created, status_path
 from provisioner.emulator.paging import ml_page
-from provisioner.emulator.providers import require_registration
+from provisioner.emulator.providers import require_location, require_registration
 from provisioner.emulator.serverless import NAMESPACE
 from provisioner.emulator.store import Operation, Resource
 from provisioner.emulator.tenant import Tenant, refuse
@@ -204,7 +206,9 @@ def put(call: Call) -> Reply:
             "Succeeded.",
             "EndpointNotReady",
         )
+    require_location(call, workspace, f"workspaces/onlineEndpoints/{KIND}")
     check_network(workspace)
+    check_open(call, str(properties.get("model")))
     check_model(call, endpoint, properties)
     check_counts(call, endpoint)
     sku = merged({"name": "Default", "tier": "Standard", "capacity": 1}, body.get("sku"))
@@ -218,6 +222,7 @@ def put(call: Call) -> Reply:
         "identity": identity_shown(body.get("identity"), call, f"{endpoint.key}/{KIND}/{name}"),
     }
     resource = new_child(call, endpoint, KIND, name, stored)
+    call.fate = call.fate or too_small(call, properties)
     seconds = call.tenant.scenario.durations.deployment.of(resource.key)
     return _begin(call, resource, work(call, "create", seconds), 201)
 
@@ -250,6 +255,8 @@ def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
         )
     properties["instanceType"] = old["instanceType"]
     properties.setdefault("model", old["model"])
+    if properties["model"] != old["model"]:
+        check_open(call, str(properties["model"]))
     check_model(call, endpoint, properties)
     sku = merged(resource.body["sku"], body.get("sku"))
     wanted = quota.Use(str(properties["instanceType"]), sku["capacity"], is_shared(endpoint))

@@ -16,6 +16,7 @@ from provisioner.emulator.mlresource import (
     TAGS,
     as_read,
     check_free,
+    check_host,
     check_location,
     child,
     envelope,
@@ -28,7 +29,7 @@ from provisioner.emulator.mlresource import (
 )
 from provisioner.emulator.operations import Work, accepted, created, status_path
 from provisioner.emulator.paging import ml_page
-from provisioner.emulator.providers import require_registration
+from provisioner.emulator.providers import require_location, require_registration
 from provisioner.emulator.serverless import NAMESPACE, new_keys, shown_keys
 from provisioner.emulator.store import Operation, Resource
 from provisioner.emulator.tenant import Tenant, new_key, refuse
@@ -146,6 +147,8 @@ def put(call: Call) -> Reply:
     found = call.tenant.store.get(f"{workspace.id}/{KIND}/{name}")
     if found is not None:
         return _update(call, found, body)
+    check_host(workspace)
+    require_location(call, workspace, f"workspaces/{KIND}")
     check_free(call, workspace, KIND, name)
     check_traffic(call.tenant, None, body["properties"])
     store = call.tenant.store

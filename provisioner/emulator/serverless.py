@@ -19,6 +19,7 @@ from provisioner.emulator.mlresource import (
     TAGS,
     as_read,
     check_free,
+    check_host,
     check_location,
     child,
     envelope,
@@ -32,7 +33,7 @@ from provisioner.emulator.mlresource import (
 from provisioner.emulator.models import Model, parse_asset_id
 from provisioner.emulator.operations import Work, accepted, created
 from provisioner.emulator.paging import ml_page
-from provisioner.emulator.providers import require_registration
+from provisioner.emulator.providers import require_location, require_registration
 from provisioner.emulator.store import Operation, Resource
 from provisioner.emulator.tenant import Tenant, new_key, refuse
 from provisioner.emulator.validation import Obj, Shape, clean
@@ -152,6 +153,8 @@ def put(call: Call) -> Reply:
     existing = call.tenant.store.get(f"{workspace.id}/{KIND}/{name}")
     if existing is not None:
         return _update(call, existing, body)
+    check_host(workspace)
+    require_location(call, workspace, f"workspaces/{KIND}")
     check_free(call, workspace, KIND, name)
     properties = body["properties"]
     model_id = _model_id(call.tenant, properties)

@@ -68,6 +68,15 @@ def test_a_finding_keeps_its_fingerprint_when_its_line_moves() -> None:
     assert prints[0] != _sarif(NOTE)["results"][0]["partialFingerprints"]["provision/v1"]
 
 
+def test_every_result_of_sarif_has_a_place() -> None:
+    """GitHub refuses the whole log for one result without a location."""
+    log = json.loads(findings_sarif((NOTE, SHORT), ("manifests/a.yaml", "manifests/b.yaml")))
+    first, second = (one["locations"][0] for one in log["runs"][0]["results"])
+    assert first["physicalLocation"]["artifactLocation"]["uri"] == "manifests/a.yaml"
+    assert first["physicalLocation"]["region"] == {"startLine": 1, "startColumn": 1}
+    assert second["physicalLocation"]["artifactLocation"]["uri"] != "manifests/a.yaml"
+
+
 def test_stdin_has_no_place_in_sarif() -> None:
     piped = Problem(LOCKED, "a", "b", position=Position("<stdin>", 1, 1))
     assert "locations" not in _sarif(piped)["results"][0]
