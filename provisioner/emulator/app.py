@@ -24,6 +24,7 @@ from provisioner.emulator.refusals import arm_error
 from provisioner.emulator.rights import Access, locked, read_only_subscription, refusal
 from provisioner.emulator.routes import build_router, wire
 from provisioner.emulator.routing import Audience, Route, check_version, choose
+from provisioner.emulator.store import StateUnwritableError
 from provisioner.emulator.tenant import Logged, Tenant, refuse
 from provisioner.emulator.wire import MAX_BODY, Call, Reply, parse_query
 from provisioner.emulator.workspaces import seed
@@ -75,11 +76,10 @@ class App:
         try:
             reply = await exchange.run(receive)
         except DropConnection:
-            self.tenant.store.flush()
+            exchange.save()
             await _drop(receive)
             return
-        self.tenant.store.flush()
-        await exchange.send(reply, send)
+        await exchange.send(exchange.save() or reply, send)
 
 
 class _Exchange:
@@ -220,6 +220,18 @@ class _Exchange:
             refuse(read_only_subscription(subscription))
         if access != "read" and not route.operation.startswith("locks."):
             refuse(locked(tenant.locks(), access, scope))
+
+    def save(self) -> Reply | None:
+        """Write what the request changed; the answer when that cannot be done, such as on a full
+        disk. The changes stay in memory and are written with the next request that finds room."""
+        try:
+            self.call.tenant.store.flush()
+        except StateUnwritableError as error:
+            log.error("%s", error)
+            return self._error(
+                ArmError(500, "InternalServerError", f"The emulator failed. {error}")
+            )
+        return None
 
     def _error(self, error: ArmError) -> Reply:
         call = self.call

@@ -4,6 +4,7 @@ that a delete between two pages neither repeats nor loses anything."""
 from __future__ import annotations
 
 import base64
+import re
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -15,6 +16,7 @@ from provisioner.emulator.store import Resource
 from provisioner.emulator.wire import Call, Reply
 
 ARM_PAGE = 1000  # the most that ARM itself lists at once
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,8}", re.ASCII)
 
 
 def ml_page(call: Call, resources: Iterable[Resource]) -> Reply:
@@ -71,6 +73,7 @@ def _token(call: Call, skip: str) -> int:
 
 
 def _positive(text: str, name: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise bad_argument(f"'{name}' must be a positive number, not '{text}'.")
+    # Plain ASCII digits, and few: Python's own idea of a number is wider than the wire's.
+    if not _NUMBER.fullmatch(text):
+        raise bad_argument(f"'{name}' must be a positive number, not '{text[:40]}'.")
     return int(text)
