@@ -284,9 +284,10 @@ class _Exchange:
 
 async def _run(route: Route, call: Call) -> Reply:
     result = route.handler(call)
-    if inspect.isawaitable(result):
-        return await result
-    return result
+    reply = await result if inspect.isawaitable(result) else result
+    if call.method == "HEAD" and reply.status == 200 and route.is_resource:
+        return Reply(204)  # ARM's answer to "is it there?": clients take 204 and 404 only
+    return reply
 
 
 def target_scope(call: Call) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import uuid
 from collections.abc import Mapping
 
@@ -22,7 +23,54 @@ TYPES = {
     "onlineEndpoints": f"{NAMESPACE}/workspaces/onlineEndpoints",
     "deployments": f"{NAMESPACE}/workspaces/onlineEndpoints/deployments",
 }
-TAGS = Map("string")
+MOST_TAGS = 50  # that a resource may carry
+_LONGEST_TAG_NAME, _LONGEST_TAG_VALUE = 512, 256
+_NOT_IN_TAG_NAMES = re.compile(r"[<>%&\\?/\x00-\x1f\x7f]")
+
+
+def check_tags(tags: JsonObject) -> None:
+    """ARM's limits of tags, which hold for every resource; a value of null becomes empty."""
+    if len(tags) > MOST_TAGS:
+        raise ArmError(
+            400,
+            "InvalidTags",
+            f"A resource can have {MOST_TAGS} tags at most; the request would give it {len(tags)}.",
+        )
+    if len({name.lower() for name in tags}) < len(tags):
+        raise ArmError(
+            400,
+            "InvalidRequestContent",
+            "The request content was invalid: names of tags do not differ by case alone.",
+        )
+    for name, value in tags.items():
+        tags[name] = value or ""
+        _check_tag(name, tags[name])
+
+
+def _check_tag(name: str, value: str) -> None:
+    if _NOT_IN_TAG_NAMES.search(name):
+        raise ArmError(
+            400,
+            "InvalidTagNameCharacters",
+            f"The tag name '{name[:600]}' has reserved characters, of '<,>,%,&,\\,?,/', or control "
+            "characters.",
+        )
+    if not name or len(name) > _LONGEST_TAG_NAME:
+        raise ArmError(
+            400,
+            "InvalidTagName",
+            f"The tag name '{name[:600]}' must have 1 to {_LONGEST_TAG_NAME} characters.",
+        )
+    if len(value) > _LONGEST_TAG_VALUE:
+        raise ArmError(
+            400,
+            "InvalidTagValueLength",
+            f"The value of tag '{name}' must have at most {_LONGEST_TAG_VALUE} characters; it has "
+            f"{len(value)}.",
+        )
+
+
+TAGS = Map("string", check_tags)
 SKU = Obj(
     {
         "name": "string",

@@ -7,7 +7,7 @@ as the service ignores them. Enumerations are `modelAsString`, so their values a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +24,10 @@ class Obj:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """An object with any keys and values of one shape."""
+    """An object with any keys and values of one shape; `check` raises for a whole that is wrong."""
 
     value: Shape
+    check: Callable[[JsonObject], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,13 @@ def _value(value: Any, shape: Shape, where: str, problems: _Problems) -> Any:
             if isinstance(value, dict):
                 return _object(value, shape, where, problems)
             expected = "an object"
-        case Map(inner):
+        case Map(inner, check):
             if isinstance(value, dict):
                 pairs = value.items()
-                return {k: _value(v, inner, f"{where}.{k}", problems) for k, v in pairs}
+                cleaned = {k: _value(v, inner, f"{where}.{k}", problems) for k, v in pairs}
+                if check is not None:
+                    check(cleaned)
+                return cleaned
             expected = "an object"
         case Arr(inner):
             if isinstance(value, list):

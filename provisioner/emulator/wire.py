@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from pydantic_core import to_json
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from provisioner.emulator.scenario_types import Principal
     from provisioner.emulator.tenant import Tenant
 
+_IN_PATHS = "/:()@!$&'*+,;=~"  # what a path may hold as it is; a resource group's name holds more
 MAX_BODY = 4 * 1024 * 1024  # ARM's own limit for a request body, in bytes
 
 
@@ -80,7 +81,7 @@ class Call:
         """An absolute URL on this host, in the api-version of the call."""
         pairs = [f"api-version={self.query.get('api-version', '')}"]
         pairs += [f"{name.replace('_', '$', 1)}={value}" for name, value in query.items()]
-        return f"{self.base_url}{path}?{'&'.join(pairs)}"
+        return f"{self.base_url}{quote(path, safe=_IN_PATHS)}?{'&'.join(pairs)}"
 
 
 def _refuse_constant(name: str) -> None:
