@@ -211,7 +211,7 @@ class _Exchange:
         if not any(tenant.rights.allowed(who.object_id, a, scope, call.now) for a in actions):
             action = actions[0]
             refuse(refusal(who.client_id, who.object_id, action, scope))
-        group = call.params.get("resourceGroupName")
+        group = call.params.get("resourceGroupName") or _group_of(call.params.get("scope", ""))
         if group and not route.operation.startswith("resourceGroups."):
             tenant.group(call.params["subscriptionId"], group)
         access = _access(route.action)
@@ -306,6 +306,12 @@ def target_scope(call: Call) -> str:
     if not whole:
         return "/" + "/".join(parts[:at])
     return "/" + "/".join((*parts[: at + 2], *whole))
+
+
+def _group_of(scope: str) -> str:
+    """The resource group that a scope names, or ""."""
+    parts = [part for part in scope.split("/") if part]
+    return parts[3] if len(parts) > 3 and parts[2].lower() == "resourcegroups" else ""
 
 
 def _access(action: str) -> Access:

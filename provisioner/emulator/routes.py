@@ -18,6 +18,7 @@ from provisioner.emulator import (
     providers,
     registry,
     resources,
+    role_assignments,
     serverless,
     tags,
     workspaces,
@@ -278,30 +279,31 @@ def _ordering_rows() -> list[_Row]:
 
 
 def _authorization_rows() -> list[_Row]:
-    root, a = f"/{{scope}}/providers/{_AUTHORIZATION}", authorization
+    root = f"/{{scope}}/providers/{_AUTHORIZATION}"
+    a, g = authorization, role_assignments
     given, roles, denials = "roleAssignments", "roleDefinitions", "denyAssignments"
     right = _AUTHORIZATION
     return [
         ("GET", f"{root}/permissions", a.permissions, "permissions.list", ""),
-        ("GET", f"{root}/{given}", a.list_assignments, f"{given}.list", f"{right}/{given}/read"),
+        ("GET", f"{root}/{given}", g.list_assignments, f"{given}.list", f"{right}/{given}/read"),
         (
             "GET",
             f"{root}/{given}/{{name}}",
-            a.get_assignment,
+            g.get_assignment,
             f"{given}.get",
             f"{right}/{given}/read",
         ),
         (
             "PUT",
             f"{root}/{given}/{{name}}",
-            a.put_assignment,
+            g.put_assignment,
             f"{given}.put",
             f"{right}/{given}/write",
         ),
         (
             "DELETE",
             f"{root}/{given}/{{name}}",
-            a.delete_assignment,
+            g.delete_assignment,
             f"{given}.delete",
             f"{right}/{given}/delete",
         ),
