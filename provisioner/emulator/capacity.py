@@ -13,7 +13,7 @@ from provisioner.emulator.wire import Call, Reply
 _TYPE = "Microsoft.MachineLearningServices"
 _UPDATE = Obj(
     {
-        "value": Arr(Obj({"id": "string", "type": "string", "limit": "integer", "unit": "string"})),
+        "value": Arr(Obj({"id": "string", "type": "string", "limit": "long", "unit": "string"})),
         "location": "string",
     }
 )

@@ -12,7 +12,7 @@ from provisioner.emulator.clock import iso
 from provisioner.emulator.errors import ArmError, JsonObject, not_found
 from provisioner.emulator.store import Resource
 from provisioner.emulator.tenant import Tenant, refuse
-from provisioner.emulator.validation import Map, Obj
+from provisioner.emulator.validation import Map, Obj, enum
 from provisioner.emulator.wire import Call
 
 NAMESPACE = "Microsoft.MachineLearningServices"
@@ -74,7 +74,7 @@ TAGS = Map("string", check_tags)
 SKU = Obj(
     {
         "name": "string",
-        "tier": "string",
+        "tier": enum("Free", "Basic", "Standard", "Premium"),
         "size": "string",
         "family": "string",
         "capacity": "integer",
@@ -82,7 +82,9 @@ SKU = Obj(
     required=("name",),
 )
 PARTIAL_SKU = Obj(SKU.properties)
-IDENTITY = Obj({"type": "string", "userAssignedIdentities": Map("any")}, required=("type",))
+_IDENTITIES = enum("None", "SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned")
+IDENTITY = Obj({"type": _IDENTITIES, "userAssignedIdentities": Map(Obj({}))}, required=("type",))
+SWITCH = enum("Enabled", "Disabled")
 PARTIAL_IDENTITY = Obj(IDENTITY.properties)
 
 
@@ -213,12 +215,24 @@ def identity_shown(identity: JsonObject | None, call: Call, seed: str) -> JsonOb
     """A managed identity with the ids that the service fills in."""
     if identity is None:
         return None
-    if "SystemAssigned" not in str(identity.get("type")):
-        return {k: v for k, v in identity.items() if k not in ("principalId", "tenantId")}
+    shown: JsonObject = {"type": identity.get("type")}
+    if "SystemAssigned" in str(identity.get("type")):
+        shown["principalId"] = str(uuid.uuid5(uuid.NAMESPACE_URL, seed.lower()))
+        shown["tenantId"] = call.tenant.scenario.tenant_id
+    assigned = identity.get("userAssignedIdentities")
+    if assigned and "UserAssigned" in str(identity.get("type")):
+        # In a PATCH, null takes an identity away.
+        shown["userAssignedIdentities"] = {
+            name: _user_identity(name) for name, wanted in assigned.items() if wanted is not None
+        }
+    return shown
+
+
+def _user_identity(resource_id: str) -> JsonObject:
+    """The ids of a user-assigned identity; such identities live outside of the emulator."""
     return {
-        **identity,
-        "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, seed.lower())),
-        "tenantId": call.tenant.scenario.tenant_id,
+        name: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{resource_id.lower()}/{name}"))
+        for name in ("principalId", "clientId")
     }
 
 

@@ -17,6 +17,7 @@ from provisioner.emulator.mlresource import (
     PARTIAL_IDENTITY,
     PARTIAL_SKU,
     SKU,
+    SWITCH,
     TAGS,
     as_read,
     check_location,
@@ -36,16 +37,16 @@ from provisioner.emulator.providers import require_registration
 from provisioner.emulator.serverless import NAMESPACE
 from provisioner.emulator.store import Operation, Resource
 from provisioner.emulator.tenant import Tenant, refuse
-from provisioner.emulator.validation import Arr, Map, Obj, Shape, clean
+from provisioner.emulator.validation import Arr, Map, Obj, Shape, clean, enum
 from provisioner.emulator.wire import Call, Reply
 
 _PROBE = Obj(
     {
         "failureThreshold": "integer",
         "successThreshold": "integer",
-        "timeout": "string",
-        "period": "string",
-        "initialDelay": "string",
+        "timeout": "duration",
+        "period": "duration",
+        "initialDelay": "duration",
     }
 )
 _DEFAULT_PROBE = {
@@ -63,7 +64,7 @@ _DEFAULT_REQUEST = {
 _COLLECTION = Obj(
     {
         "clientId": "string",
-        "dataCollectionMode": "string",
+        "dataCollectionMode": SWITCH,
         "dataId": "string",
         "samplingRate": "number",
     }
@@ -78,18 +79,18 @@ _PROPERTIES: dict[str, Shape] = {
     "environmentVariables": Map("string"),
     "scaleSettings": Obj(
         {
-            "scaleType": "string",
+            "scaleType": enum("Default", "TargetUtilization"),
             "minInstances": "integer",
             "maxInstances": "integer",
-            "pollingInterval": "string",
+            "pollingInterval": "duration",
             "targetUtilizationPercentage": "integer",
         },
         required=("scaleType",),
     ),
     "requestSettings": Obj(
         {
-            "maxQueueWait": "string",
-            "requestTimeout": "string",
+            "maxQueueWait": "duration",
+            "requestTimeout": "duration",
             "maxConcurrentRequestsPerInstance": "integer",
         }
     ),
@@ -99,7 +100,7 @@ _PROPERTIES: dict[str, Shape] = {
     "readinessProbe": _PROBE,
     "instanceType": "string",
     "model": "string",
-    "egressPublicNetworkAccess": "string",
+    "egressPublicNetworkAccess": SWITCH,
     "endpointComputeType": "string",
 }
 _NEW = {
@@ -107,7 +108,7 @@ _NEW = {
         {
             "collections": Map(_COLLECTION),
             "requestLogging": Obj({"captureHeaders": Arr("string")}),
-            "rollingRate": "string",
+            "rollingRate": enum("Year", "Month", "Day", "Hour", "Minute"),
         },
         required=("collections",),
     )

@@ -13,6 +13,7 @@ from provisioner.emulator.mlresource import (
     PARTIAL_IDENTITY,
     PARTIAL_SKU,
     SKU,
+    SWITCH,
     TAGS,
     as_read,
     check_free,
@@ -45,7 +46,7 @@ _TRAFFIC = Map("integer")
 _CHANGEABLE: dict[str, Shape] = {
     "traffic": _TRAFFIC,
     "mirrorTraffic": _TRAFFIC,
-    "publicNetworkAccess": "string",
+    "publicNetworkAccess": SWITCH,
 }
 _PROPERTIES = Obj(
     {

@@ -16,6 +16,7 @@ from provisioner.emulator.mlresource import (
     PARTIAL_IDENTITY,
     PARTIAL_SKU,
     SKU,
+    SWITCH,
     TAGS,
     as_read,
     check_free,
@@ -35,7 +36,7 @@ from provisioner.emulator.paging import ml_page
 from provisioner.emulator.providers import require_registration
 from provisioner.emulator.store import Operation, Resource
 from provisioner.emulator.tenant import Tenant, new_key, refuse
-from provisioner.emulator.validation import Obj, Shape, clean
+from provisioner.emulator.validation import Obj, Shape, clean, enum
 from provisioner.emulator.wire import Call, Reply
 
 KIND: Final = "serverlessEndpoints"
@@ -48,10 +49,11 @@ KEY_REQUEST = Obj({"keyType": "string", "keyValue": "string"}, required=("keyTyp
 
 
 def _shape(stable: bool) -> Obj:
-    properties: dict[str, Shape] = {"authMode": "string", "modelSettings": _MODEL_SETTINGS}
+    modes = enum("Key") if stable else enum("Key", "AAD")
+    properties: dict[str, Shape] = {"authMode": modes, "modelSettings": _MODEL_SETTINGS}
     if stable:
         properties["contentSafety"] = Obj(
-            {"contentSafetyStatus": "string"}, required=("contentSafetyStatus",)
+            {"contentSafetyStatus": SWITCH}, required=("contentSafetyStatus",)
         )
     else:
         properties["offer"] = _OFFER

@@ -9,6 +9,7 @@ from provisioner.emulator.errors import ArmError, JsonObject
 from provisioner.emulator.mlresource import (
     PARTIAL_IDENTITY,
     PARTIAL_SKU,
+    SWITCH,
     TAGS,
     TYPES,
     as_read,
@@ -28,7 +29,7 @@ _SETTINGS = Obj(
     {
         "description": "string",
         "friendlyName": "string",
-        "publicNetworkAccess": "string",
+        "publicNetworkAccess": SWITCH,
         "imageBuildCompute": "string",
         "primaryUserAssignedIdentity": "string",
     }
@@ -36,7 +37,15 @@ _SETTINGS = Obj(
 _PATCH = Obj(
     {"tags": TAGS, "identity": PARTIAL_IDENTITY, "sku": PARTIAL_SKU, "properties": _SETTINGS}
 )
-_WHOLE = Obj({"location": "string", "tags": TAGS, "properties": Map("any")})
+# Clients send a workspace back as they read it; types are checked, what cannot change is let be.
+_WHOLE = Obj(
+    {
+        **_PATCH.properties,
+        "location": "string",
+        "kind": "string",
+        "properties": Map("any"),
+    }
+)
 
 
 def seed(tenant: Tenant) -> None:
