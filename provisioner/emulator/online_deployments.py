@@ -260,6 +260,8 @@ def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
     remember_stale(call, resource)
     resource.body = {**resource.body, "properties": properties, "sku": sku}
     resource.body["tags"] = body.get("tags") or {}
+    if body.get("identity") is not None:
+        resource.body["identity"] = identity_shown(body["identity"], call, resource.key)
     resource.changed = call.now
     seconds = (durations.scale if scaling else durations.update).of(resource.key)
     return _begin(call, resource, work(call, "update", seconds), 200)
@@ -281,6 +283,9 @@ def patch(call: Call) -> Reply:
     resource.body = {**resource.body, "sku": sku}
     if body.get("tags") is not None:
         resource.body["tags"] = body["tags"]
+    if body.get("identity") is not None:
+        identity = merged(resource.body.get("identity") or {"type": "None"}, body["identity"])
+        resource.body["identity"] = identity_shown(identity, call, resource.key)
     resource.changed = call.now
     durations = call.tenant.scenario.durations
     seconds = (durations.scale if scaling else durations.update).of(resource.key)

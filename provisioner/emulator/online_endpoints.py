@@ -72,7 +72,15 @@ _BODY = Obj(
 )
 _PATCH = Obj({"tags": TAGS, "identity": PARTIAL_IDENTITY})
 # Only 2022-02-01-preview can change the traffic with a PATCH.
-_OLD_PATCH = Obj({**_PATCH.properties, "sku": PARTIAL_SKU, "properties": Obj(_CHANGEABLE)})
+_OLD_PATCH = Obj(
+    {
+        **_PATCH.properties,
+        "sku": PARTIAL_SKU,
+        "kind": "string",
+        "location": "string",
+        "properties": Obj(_CHANGEABLE),
+    }
+)
 
 
 def render(resource: Resource, call: Call) -> JsonObject:
@@ -144,6 +152,12 @@ def put(call: Call) -> Reply:
     if mode is None:
         raise bad_argument(f"The auth mode '{body['properties']['authMode']}' is not supported.")
     body["properties"]["authMode"] = mode
+    if body["properties"].get("compute"):
+        raise bad_argument(
+            "The emulator has managed compute only: it runs no Kubernetes endpoint on "
+            f"'{body['properties']['compute']}'.",
+            "ComputeNotFound",
+        )
     found = call.tenant.store.get(f"{workspace.id}/{KIND}/{name}")
     if found is not None:
         return _update(call, found, body)
@@ -270,6 +284,8 @@ def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
     resource.body["tags"] = body.get("tags") or {}
     if body.get("identity") is not None:
         resource.body["identity"] = identity_shown(body["identity"], call, resource.key)
+    if body.get("sku") is not None:
+        resource.body["sku"] = body["sku"]
     resource.changed = call.now
     seconds = call.tenant.scenario.durations.update.of(resource.key)
     return _begin(call, resource, work(call, "update", seconds), 200)
@@ -291,6 +307,8 @@ def patch(call: Call) -> Reply:
     if body.get("identity") is not None:
         identity = merged(resource.body["identity"], body["identity"])
         resource.body["identity"] = identity_shown(identity, call, resource.key)
+    if body.get("sku") is not None:
+        resource.body["sku"] = merged(resource.body.get("sku") or {}, body["sku"])
     resource.changed = call.now
     seconds = call.tenant.scenario.durations.update.of(resource.key)
     return accepted(call, call.tenant.engine.begin(call, resource, work(call, "update", seconds)))

@@ -279,10 +279,9 @@ def _ordering_rows() -> list[_Row]:
 
 
 def _authorization_rows() -> list[_Row]:
-    root = f"/{{scope}}/providers/{_AUTHORIZATION}"
+    root, right = f"/{{scope}}/providers/{_AUTHORIZATION}", _AUTHORIZATION
     a, g = authorization, role_assignments
     given, roles, denials = "roleAssignments", "roleDefinitions", "denyAssignments"
-    right = _AUTHORIZATION
     return [
         ("GET", f"{root}/permissions", a.permissions, "permissions.list", ""),
         ("GET", f"{root}/{given}", g.list_assignments, f"{given}.list", f"{right}/{given}/read"),

@@ -240,6 +240,8 @@ def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
     for name in ("tags", "sku"):
         if body.get(name) is not None:
             resource.body[name] = body[name]
+    if body.get("identity") is not None:
+        resource.body["identity"] = identity_shown(body["identity"], call, resource.key)
     resource.changed = call.now
     seconds = call.tenant.scenario.durations.update.of(resource.key)
     operation = engine.begin(call, resource, _work(call, "update", seconds))

@@ -102,8 +102,9 @@ def _object(body: Mapping[str, Any], shape: Obj, where: str, problems: _Problems
         if name is not None:
             path = f"{where}.{name}" if where else name
             cleaned[name] = _value(value, shape.properties[name], path, problems)
+    present = {str(given).lower() for given, value in body.items() if value is not None}
     for name in shape.required:
-        if cleaned.get(name) is None:
+        if name.lower() not in present:
             path = f"{where}.{name}" if where else name
             problems.add("ArgumentNullOrEmpty", path, f"'{path}' must not be empty.")
     return cleaned

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 from provisioner.emulator.clock import iso
 from provisioner.emulator.errors import ArmError, JsonObject
 from provisioner.emulator.mlresource import (
@@ -14,6 +12,8 @@ from provisioner.emulator.mlresource import (
     TYPES,
     as_read,
     check_location,
+    identity_shown,
+    merged,
     workspace_id,
     workspace_of,
 )
@@ -164,11 +164,6 @@ def render(resource: Resource, call: Call) -> JsonObject:
     }
     if own["managedNetwork"]["isolationMode"] == "Disabled":
         del properties["managedNetwork"]
-    identity = {
-        **resource.body["identity"],
-        "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{resource.key}/identity")),
-        "tenantId": call.tenant.scenario.tenant_id,
-    }
     shown: JsonObject = {
         "id": resource.id,
         "name": resource.name,
@@ -178,7 +173,7 @@ def render(resource: Resource, call: Call) -> JsonObject:
         "etag": f'"{guid[:8]}-{int(resource.changed):x}"',
         "kind": resource.body["kind"],
         "properties": properties,
-        "identity": identity,
+        "identity": identity_shown(resource.body["identity"], call, f"{resource.key}/identity"),
         "sku": resource.body["sku"],
         "systemData": {
             "createdAt": iso(resource.created),
@@ -233,12 +228,15 @@ def put(call: Call) -> Reply:
     given = whole.get("properties") or {}
     known = {name: given[name] for name in _SETTINGS.properties if given.get(name) is not None}
     body = clean({"tags": whole.get("tags") or {}, "properties": known}, _PATCH)
-    return _changed(call, resource, body)
+    return _changed(call, resource, {**whole, **body})
 
 
 def _changed(call: Call, resource: Resource, body: JsonObject) -> Reply:
     if body.get("tags") is not None:
         resource.body["tags"] = body["tags"]
+    for name in ("identity", "sku"):
+        if body.get(name) is not None:
+            resource.body[name] = merged(resource.body[name], body[name])
     for name, value in (body.get("properties") or {}).items():
         resource.body["properties"][name] = value
     resource.changed = call.now
