@@ -32,7 +32,7 @@ from provisioner.emulator.mlresource import (
 from provisioner.emulator.names import pattern_refusal
 from provisioner.emulator.online_endpoints import is_shared, work
 from provisioner.emulator.operations import Work, accepted, created, status_path
-from provisioner.emulator.paging import ml_page
+from provisioner.emulator.paging import Order, ml_page
 from provisioner.emulator.providers import require_registration
 from provisioner.emulator.serverless import NAMESPACE
 from provisioner.emulator.store import Operation, Resource
@@ -169,10 +169,10 @@ def render(resource: Resource, call: Call) -> JsonObject:
 
 def list_(call: Call) -> Reply:
     endpoint = online_endpoints.existing(call)
-    found = list(call.tenant.store.children(endpoint.key, KIND).values())
-    if call.query.get("$orderby", "").lower().endswith("desc"):
-        found.reverse()
-    return ml_page(call, found)
+    order = call.query.get("$orderby", "").lower()
+    by_change, descending = order.startswith("updated"), order.endswith("desc")
+    found = call.tenant.store.children(endpoint.key, KIND).values()
+    return ml_page(call, found, Order(by_change, descending))
 
 
 def _existing(call: Call) -> Resource:

@@ -28,7 +28,7 @@ from provisioner.emulator.mlresource import (
     workspace_of,
 )
 from provisioner.emulator.operations import Work, accepted, created, status_path
-from provisioner.emulator.paging import ml_page
+from provisioner.emulator.paging import Order, ml_page
 from provisioner.emulator.providers import require_registration
 from provisioner.emulator.serverless import NAMESPACE, new_keys, shown_keys
 from provisioner.emulator.store import Operation, Resource
@@ -117,11 +117,23 @@ def list_(call: Call) -> Reply:
         if call.query.get(wish):
             pairs = [part.partition("=") for part in call.query[wish].split(",")]
             found = [e for e in found if _has(_bag(e, bag), pairs)]
-    if call.query.get("computetype", "Managed").lower() != "managed":
+    if _asked(call, "computeType", _COMPUTE_TYPES) not in ("", "managed"):
         found = []
-    if call.query.get("orderby", "").lower().endswith("desc"):
-        found.reverse()
-    return ml_page(call, found)
+    order = _asked(call, "orderBy", _ORDERS)
+    by_change, descending = order.startswith("updated"), order.endswith("desc")
+    return ml_page(call, found, Order(by_change, descending))
+
+
+_COMPUTE_TYPES = ("Managed", "Kubernetes", "AzureMLCompute")
+_ORDERS = ("CreatedAtDesc", "CreatedAtAsc", "UpdatedAtDesc", "UpdatedAtAsc")
+
+
+def _asked(call: Call, name: str, words: tuple[str, ...]) -> str:
+    """A query parameter in lower case, "" when it is absent; raises 400 for none of the words."""
+    given = call.query.get(name.lower(), "")
+    if given and given.lower() not in {word.lower() for word in words}:
+        raise bad_argument(f"'{name}' must be one of {', '.join(words)}, not '{given[:40]}'.")
+    return given.lower()
 
 
 def _bag(resource: Resource, name: str) -> dict[str, str]:

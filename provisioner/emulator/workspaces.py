@@ -22,7 +22,7 @@ from provisioner.emulator.paging import ml_page
 from provisioner.emulator.scenario_types import ResourceGroup, Subscription, Workspace
 from provisioner.emulator.store import Resource
 from provisioner.emulator.tenant import Tenant
-from provisioner.emulator.validation import Map, Obj, clean
+from provisioner.emulator.validation import Obj, clean
 from provisioner.emulator.wire import Call, Reply
 
 _SETTINGS = Obj(
@@ -37,13 +37,19 @@ _SETTINGS = Obj(
 _PATCH = Obj(
     {"tags": TAGS, "identity": PARTIAL_IDENTITY, "sku": PARTIAL_SKU, "properties": _SETTINGS}
 )
+_FIXED = dict.fromkeys(("keyVault", "storageAccount", "applicationInsights"), "string") | {
+    "containerRegistry": "string",
+    "hbiWorkspace": "boolean",
+    "v1LegacyMode": "boolean",
+    "enableDataIsolation": "boolean",
+}
 # Clients send a workspace back as they read it; types are checked, what cannot change is let be.
 _WHOLE = Obj(
     {
         **_PATCH.properties,
         "location": "string",
         "kind": "string",
-        "properties": Map("any"),
+        "properties": Obj({**_SETTINGS.properties, **_FIXED}),
     }
 )
 

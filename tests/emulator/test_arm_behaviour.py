@@ -385,3 +385,35 @@ subscriptions:
         page = await client.get(f"{workspace}/onlineEndpoints")
         assert page["nextLink"].isascii()
         assert [r["name"] for r in (await client.get(page["nextLink"]))["value"]] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("CreatedAtDesc", "dcba"),
+        ("createdatasc", "abcd"),
+        ("UpdatedAtAsc", "acdb"),
+        ("UpdatedAtDesc", "bdca"),
+    ],
+)
+async def test_a_sorted_list_goes_on_where_its_page_ended(
+    tmp_path: Path, order: str, names: str
+) -> None:
+    async with azure(tmp_path, "behaviour: {pageSize: 3}") as client:
+        root = f"{WORKSPACE}/onlineEndpoints"
+        for name in "abcd":
+            await client.do("PUT", f"{root}/{name * 3}", endpoint())
+        await client.do("PATCH", f"{root}/bbb", {"tags": {"a": "b"}})
+        page = await client.get(f"{root}?orderBy={order}")
+        assert len(page["value"]) == 3
+        found = [r["name"][0] for r in page["value"]]
+        page = await client.get(page["nextLink"])
+        assert found + [r["name"][0] for r in page["value"]] == list(names)
+        assert "nextLink" not in page
+
+
+@pytest.mark.parametrize("query", ["computeType=Cluster", "orderBy=name"])
+async def test_a_filter_with_a_word_that_there_is_not_is_a_400(tmp_path: Path, query: str) -> None:
+    async with azure(tmp_path) as client:
+        answer = await client.send("GET", f"{WORKSPACE}/onlineEndpoints?{query}")
+        assert error(answer) == (400, "UserError")

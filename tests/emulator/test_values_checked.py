@@ -159,6 +159,7 @@ async def test_an_endpoint_on_a_cluster_is_not_pretended(tmp_path: Path) -> None
         ("PATCH", ONE, "2022-02-01-preview", {"kind": 5}),
         ("PUT", WORKSPACE, STABLE, {"location": "eastus2", "identity": 5}),
         ("PUT", WORKSPACE, STABLE, {"location": "eastus2", "sku": {"name": 5}}),
+        ("PUT", WORKSPACE, STABLE, {"location": "eastus2", "properties": {"hbiWorkspace": "no"}}),
     ],
 )
 async def test_the_other_bodies_are_checked_as_well(
