@@ -81,9 +81,8 @@ def update_quotas(call: Call) -> Reply:
     body = clean(call.json_object(), _UPDATE)
     value = [
         {
-            "id": wish.get("id"),
+            **{name: wish[name] for name in ("id", "limit") if name in wish},
             "type": wish.get("type") or f"{_TYPE}/quotas",
-            "limit": wish.get("limit"),
             "unit": "Count",
             "status": "InvalidQuotaExceedsSubscriptionLimit",
         }

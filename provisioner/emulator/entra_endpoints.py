@@ -232,6 +232,15 @@ def _federated(call: Call, assertion: str, principal: Principal) -> Reply | None
         return _refused(
             call, 401, "invalid_client", 700024, "Client assertion is not within its valid time."
         )
+    if claims.get("iss") == claims.get("sub") == principal.client_id:
+        return _refused(
+            call,
+            401,
+            "invalid_client",
+            700027,
+            "Client assertion failed signature validation: the application has no certificate. "
+            "The emulator knows client secrets and federated tokens only.",
+        )
     if not any(_presents(claims, accepted) for accepted in principal.federated):
         return _refused(
             call,

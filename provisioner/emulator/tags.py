@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from provisioner.emulator.errors import ArmError, JsonObject
 from provisioner.emulator.mlresource import TAGS, check_tags, remember_stale
 from provisioner.emulator.validation import Obj, clean
@@ -93,6 +95,38 @@ def patch(call: Call) -> Reply:
             )
     _write(call, tags)
     return Reply(200, _shown(call, tags))
+
+
+def names(call: Call) -> Reply:
+    """The names of a subscription's tags, with their values and how often each is used."""
+    wanted = call.params["subscriptionId"].lower()
+    given = call.tenant.subscription(wanted).tags
+    carried = [call.tenant.store.document("subscriptionTags").get(wanted, given)]
+    carried += [
+        r.body.get("tags") or {} for r in call.tenant.store.all() if r.subscription == wanted
+    ]
+    counts: dict[str, Counter[str]] = {}
+    for tags in carried:
+        for name, value in tags.items():
+            counts.setdefault(name.lower(), Counter())[value] += 1
+    root = f"/subscriptions/{call.params['subscriptionId']}/tagNames"
+    shown = [
+        {
+            "id": f"{root}/{name}",
+            "tagName": name,
+            "count": {"type": "Total", "value": values.total()},
+            "values": [
+                {
+                    "id": f"{root}/{name}/tagValues/{value}",
+                    "tagValue": value,
+                    "count": {"type": "Total", "value": number},
+                }
+                for value, number in values.items()
+            ],
+        }
+        for name, values in counts.items()
+    ]
+    return Reply(200, {"value": shown})
 
 
 def delete(call: Call) -> Reply:

@@ -99,7 +99,7 @@ def _object(body: Mapping[str, Any], shape: Obj, where: str, problems: _Problems
     cleaned: JsonObject = {}
     for given, value in body.items():
         name = names.get(str(given).lower())
-        if name is not None:
+        if name is not None and value is not None:  # null is the same as leaving it out
             path = f"{where}.{name}" if where else name
             cleaned[name] = _value(value, shape.properties[name], path, problems)
     present = {str(given).lower() for given, value in body.items() if value is not None}

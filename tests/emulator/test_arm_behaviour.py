@@ -9,6 +9,7 @@ import pytest
 
 from tests.emulator.azure_client import (
     GROUP,
+    LOCATION,
     PHI,
     READER,
     STABLE,
@@ -17,6 +18,7 @@ from tests.emulator.azure_client import (
     Client,
     azure,
     connect,
+    deployment,
     endpoint,
     error,
     serverless,
@@ -417,3 +419,29 @@ async def test_a_filter_with_a_word_that_there_is_not_is_a_400(tmp_path: Path, q
     async with azure(tmp_path) as client:
         answer = await client.send("GET", f"{WORKSPACE}/onlineEndpoints?{query}")
         assert error(answer) == (400, "UserError")
+
+
+async def test_the_names_of_tags_are_listed_with_how_often_each_is_used(tmp_path: Path) -> None:
+    async with azure(tmp_path) as client:
+        await client.send("PATCH", GROUP, {"tags": {"Team": "x", "n": "1"}}, version=RESOURCES)
+        await client.send("PATCH", WORKSPACE, {"tags": {"team": "y"}})
+        shown = {t["tagName"]: t for t in (await client.get(f"{SUB}/tagNames", RESOURCES))["value"]}
+        assert {name: tag["count"]["value"] for name, tag in shown.items()} == {"team": 2, "n": 1}
+        assert sorted(value["tagValue"] for value in shown["team"]["values"]) == ["x", "y"]
+
+
+async def test_null_is_the_same_as_leaving_a_property_out(tmp_path: Path) -> None:
+    async with azure(tmp_path) as client:
+        before = (await client.get(WORKSPACE))["properties"]
+        nulls = {"description": None, "publicNetworkAccess": None}
+        await client.do("PATCH", WORKSPACE, {"properties": nulls})
+        assert (await client.get(WORKSPACE))["properties"] == before
+        one = f"{WORKSPACE}/onlineEndpoints/one"
+        await client.do("PUT", one, endpoint())
+        body = deployment(1, livenessProbe={"period": None, "timeout": "PT9S"})
+        await client.do("PUT", f"{one}/deployments/blue", body)
+        probe = (await client.get(f"{one}/deployments/blue"))["properties"]["livenessProbe"]
+        assert (probe["period"], probe["timeout"]) == ("PT10S", "PT9S")
+        wishes = {"value": [{"id": None, "limit": 5}]}
+        asked = await client.send("POST", f"{LOCATION}/updateQuotas", wishes)
+        assert "id" not in asked.json()["value"][0]

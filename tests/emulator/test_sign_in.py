@@ -89,6 +89,9 @@ async def test_a_federated_token_signs_in_when_issuer_subject_and_audience_are_k
         for change in ({"sub": "other"}, {"iss": "https://other"}, {"aud": "other"}):
             bad = await _token(client, client_assertion=assertion(**change))
             assert bad.json()["error_codes"] == [700213]
+        own = assertion(iss=OWNER[0], sub=OWNER[0])
+        certificate = await _token(client, client_assertion=own)
+        assert certificate.json()["error_codes"] == [700027]
         expiries: tuple[object, ...] = (1, "soon", [], {}, True, None)
         for exp in expiries:
             late = await _token(client, client_assertion=assertion(exp=exp))
