@@ -119,7 +119,7 @@ def _value(value: Any, shape: Shape, where: str, problems: _Problems) -> Any:
         case Map() if isinstance(value, dict):
             return _mapping(value, shape, where, problems)
         case Arr(inner) if isinstance(value, list):
-            return [_value(v, inner, f"{where}[{i}]", problems) for i, v in enumerate(value)]
+            return _list(value, inner, where, problems)
         case Enum(words) if isinstance(value, str):
             wanted = value.replace(" ", "").lower()
             for word in words:
@@ -131,6 +131,13 @@ def _value(value: Any, shape: Shape, where: str, problems: _Problems) -> Any:
             pass
     problems.add("ArgumentInvalid", where, f"'{where}' must be {_expected(shape)}.")
     return None
+
+
+def _list(value: list[Any], inner: Shape, where: str, problems: _Problems) -> list[Any]:
+    for place, item in enumerate(value):
+        if item is None:  # nothing could be left out here
+            problems.add("ArgumentInvalid", f"{where}[{place}]", f"'{where}' must hold no null.")
+    return [_value(v, inner, f"{where}[{i}]", problems) for i, v in enumerate(value)]
 
 
 def _mapping(value: JsonObject, shape: Map, where: str, problems: _Problems) -> JsonObject:

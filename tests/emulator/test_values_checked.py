@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.emulator.azure_client import (
     GROUP,
+    LOCATION,
     PHI,
     STABLE,
     SUB,
@@ -24,6 +26,8 @@ from tests.emulator.azure_client import (
 
 ONE = f"{WORKSPACE}/onlineEndpoints/one"
 BLUE = f"{ONE}/deployments/blue"
+ROLE = f"{SUB}/providers/Microsoft.Authorization/roleDefinitions/{uuid.UUID(int=7)}"
+READ = {"roleName": "R", "permissions": [{"actions": ["*/read"]}], "assignableScopes": [SUB]}
 TERMS = (
     f"{SUB}/providers/Microsoft.MarketplaceOrdering/offerTypes/virtualmachine/publishers/metagenai"
     "/offers/meta-llama-3-3-70b-instruct-offer/plans/meta-llama-3-3-70b-instruct-plan"
@@ -156,6 +160,10 @@ async def test_an_endpoint_on_a_cluster_is_not_pretended(tmp_path: Path) -> None
         ("PUT", TERMS, "2021-01-01", {"properties": {"signature": 5}}),
         ("PUT", TERMS, "2021-01-01", {"properties": None}),
         ("PATCH", GROUP, "2021-04-01", {"managedBy": 5}),
+        ("POST", f"{LOCATION}/updateQuotas", STABLE, {"value": [None]}),
+        ("PUT", ROLE, "2022-04-01", {"properties": {**READ, "permissions": [None]}}),
+        ("PUT", ROLE, "2022-04-01", {"properties": {**READ, "assignableScopes": [None]}}),
+        ("PUT", ROLE, "2022-04-01", {"properties": {**READ, "permissions": [{"actions": [None]}]}}),
         ("PATCH", ONE, "2022-02-01-preview", {"kind": 5}),
         ("PUT", WORKSPACE, STABLE, {"location": "eastus2", "identity": 5}),
         ("PUT", WORKSPACE, STABLE, {"location": "eastus2", "sku": {"name": 5}}),
