@@ -51,9 +51,9 @@ TIMEOUTS = {
 
 NAME_HELD = 900.0
 """Seconds for which a name can stay taken after its delete (AZURE.md §16: minutes)."""
-WAIT_FOR_NAME = 120.0
-"""Seconds for which a taken name may be one that was deleted just before this run: the service
-does not tell it from one that somebody else has for good."""
+WAIT_FOR_NAME = 30.0
+"""Seconds for which a taken name is waited for that may have been deleted just before this run: the
+service does not tell it from one that somebody else has for good."""
 NAME_PERHAPS_FREED = "the name is taken; one that was just deleted becomes free in some minutes"
 SIBLING = 60.0
 """Seconds after which a write is tried again although a step beside it has not ended."""
@@ -252,8 +252,6 @@ class Context:
         """When this run deleted what bore the name of the step's target, here or in another
         workspace of the region; None where it did not: then it may be somebody else's for good."""
         wanted = step.target
-        if not isinstance(wanted, ResourceId):
-            return None
         named = (wanted.kind, wanted.name.lower())
         freed = (at for one, at in self.freed.items() if (one.kind, one.name.lower()) == named)
         return max(freed, default=None)

@@ -70,7 +70,7 @@ class _Request:
     "work.",
 )  # fmt: skip
 @click.option(
-    "--wait-for-name", type=WAIT, default="2m", show_default=True, metavar="SPAN",
+    "--wait-for-name", type=WAIT, default="30s", show_default=True, metavar="SPAN",
     help="Go on trying when a name is taken: a deleted endpoint's takes minutes to become free.",
 )  # fmt: skip
 @click.option(
