@@ -47,6 +47,10 @@ class Bucket:
 
     What is in it at the start is the service's secret: an earlier run may have emptied it. So the
     first few requests go alone, and the rest follow when one of them was answered (`heard`).
+
+    A request that is under way may not have arrived yet, and a bucket that is still full takes no
+    refill: so ours takes none for what is under way either, and only the service's own count can
+    show that there was some (`correct`).
     """
 
     def __init__(self, capacity: float, rate: float, clock: Clock, spare: float = 0.0) -> None:
@@ -60,6 +64,7 @@ class Bucket:
         self._filled_at = clock.monotonic()
         self._closed_until = 0.0
         self._taken = 0
+        self._flying = 0  # taken and not yet answered
         self._counted: bool | None = None
         self._answered = asyncio.Event()
         self._line = asyncio.Lock()  # asyncio's locks wake their waiters in order
@@ -82,6 +87,8 @@ class Bucket:
 
     def heard(self) -> None:
         """A request of this bucket has ended, well or badly; `correct` comes in the same breath."""
+        self._refill()
+        self._flying = max(0, self._flying - 1)
         self._answered.set()
 
     def correct(self, remaining: float, receipt: Receipt) -> None:
@@ -120,7 +127,8 @@ class Bucket:
     def _refill(self) -> float:
         now = self._clock.monotonic()
         flow = (now - self._filled_at) * self.rate
-        self._tokens = min(self.capacity, self._tokens + flow)
+        room = max(self._tokens, self.capacity - self._flying)
+        self._tokens = min(room, self._tokens + flow)
         self._alone = min(self.capacity, self._alone + flow)
         self._filled_at = now
         return now
@@ -140,6 +148,7 @@ class Bucket:
         self._tokens -= 1.0
         self._alone -= 1.0
         self._taken += 1
+        self._flying += 1
         return Receipt(self._taken, self._clock.monotonic())
 
 

@@ -273,7 +273,7 @@ TAKEN = refusal(400, "EndpointNameNotAvailable", "The specified endpoint name 'p
 
 
 def test_a_name_that_was_deleted_just_before_the_run_is_waited_for() -> None:
-    run = Run()
+    run = Run(settings=Settings(wait_for_name=120.0))
     free_at = 75.0
     run.cloud.fault = lambda what, id: TAKEN if run.seconds < free_at else None
     report = run(create(PHI))
