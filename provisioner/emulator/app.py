@@ -142,6 +142,7 @@ class _Exchange:
             return struck
         check_version(route, call)
         if route.audience == "arm":
+            _check_media(call)
             self._authorize(route)
         reply = await _run(route, call)
         if isinstance(effect, faults.Drop):
@@ -288,6 +289,18 @@ async def _run(route: Route, call: Call) -> Reply:
     if call.method == "HEAD" and reply.status == 200 and route.is_resource:
         return Reply(204)  # ARM's answer to "is it there?": clients take 204 and 404 only
     return reply
+
+
+def _check_media(call: Call) -> None:
+    """Raise ARM's 415 for a body that says it is anything but JSON, such as curl's own default."""
+    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if call.body and kind and kind != "application/json" and not kind.endswith(("+json", "/json")):
+        raise ArmError(
+            415,
+            "UnsupportedMediaType",
+            f"The content media type '{kind}' is not supported. Only 'application/json' is "
+            "supported.",
+        )
 
 
 def target_scope(call: Call) -> str:
