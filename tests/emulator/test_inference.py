@@ -448,6 +448,24 @@ async def test_score_takes_azures_body_and_openais() -> None:
     assert labels == [{"label": "LABEL_0", "score": 0.5}]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("do_sample", "yes"),
+        ("return_full_text", 1),
+        ("top_k", -1),
+        ("top_k", 1.5),
+        ("repetition_penalty", 0),
+        ("repetition_penalty", "x"),
+        ("max_new_tokens", 0),
+        ("colour", "red"),
+    ],
+)
+async def test_a_parameter_of_score_that_is_wrong_is_a_422(name: str, value: object) -> None:
+    data = {"input_string": ["x"], "parameters": {name: value}}
+    assert "param" in await Asker(ONLINE).refused("/score", {"input_data": data}, 422)
+
+
 async def test_info_and_openapi() -> None:
     for served, path in ((SERVED, "/chat/completions"), (EMBED, "/embeddings")):
         ask = Asker(served)
