@@ -201,3 +201,16 @@ async def test_null_is_the_same_as_leaving_a_property_out(tmp_path: Path) -> Non
         wishes = {"value": [{"id": None, "limit": 5}]}
         asked = await client.send("POST", f"{LOCATION}/updateQuotas", wishes)
         assert "id" not in asked.json()["value"][0]
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [("", 201), ("/versions/7", 201), ("/labels/latest", 201), ("/versions/99", 400)],
+)
+async def test_a_version_that_a_model_never_had_is_not_available(
+    tmp_path: Path, version: str, status: int
+) -> None:
+    async with azure(tmp_path) as client:
+        one = f"{WORKSPACE}/serverlessEndpoints/phi"
+        answer = await client.send("PUT", one, serverless(f"{PHI}{version}"))
+        assert answer.status_code == status, answer.text
