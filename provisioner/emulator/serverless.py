@@ -110,9 +110,13 @@ def render(resource: Resource, call: Call) -> JsonObject:
 
 
 def model_of(tenant: Tenant, model_id: str) -> Model | None:
-    """The model that an id names, or None."""
+    """The model that an id names, or None; a version that is named must be one of its own."""
     parsed = parse_asset_id(model_id)
-    return tenant.model(parsed[0], parsed[1]) if parsed is not None else None
+    if parsed is None:
+        return None
+    model = tenant.model(parsed[0], parsed[1])
+    known = model is not None and parsed[2] in (None, *model.versions)
+    return model if known else None
 
 
 def buyer_of(call: Call, workspace: Resource) -> offers.Buyer:

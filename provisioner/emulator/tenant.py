@@ -18,6 +18,7 @@ from provisioner.emulator.operations import Engine
 from provisioner.emulator.refusals import Refusal, arm_error
 from provisioner.emulator.rights import Lock, Permission, Rights, RoleAssignment, RoleDefinition
 from provisioner.emulator.scenario_types import Principal, Scenario, Subscription
+from provisioner.emulator.scopes import is_resource
 from provisioner.emulator.store import Operation, Resource, Store
 from provisioner.emulator.throttle import Throttle
 from provisioner.emulator.wire import Call
@@ -105,6 +106,11 @@ class Tenant:
                 404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found."
             )
         return found
+
+    def scope(self, scope: str) -> None:
+        """Raise ARM's 404 for the scope of a resource that is not there."""
+        if is_resource(scope) and self.store.get(scope) is None:
+            raise ArmError(404, "ResourceNotFound", f"The resource '{scope}' was not found.")
 
     def model(self, registry: str, name: str) -> Model | None:
         return self.models.get((registry.lower(), name.lower()))

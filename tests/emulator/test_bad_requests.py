@@ -277,3 +277,25 @@ async def test_everything_works_at_the_end_of_the_clock_and_after_a_restart_ther
         assert answer.status_code == 201
     async with azure(tmp_path, state=state) as client:
         assert (await client.get(f"{WORKSPACE}/onlineEndpoints/last"))["name"] == "last"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/x-www-form-urlencoded", 415),
+        ("text/plain; charset=utf-8", 415),
+        ("application/json; charset=utf-8", 201),
+        ("text/json", 201),
+        ("application/merge-patch+json", 201),
+    ],
+)
+async def test_a_body_that_says_it_is_no_json_is_a_415(
+    tmp_path: Path, kind: str, status: int
+) -> None:
+    async with azure(tmp_path) as client:
+        url = f"{WORKSPACE}/onlineEndpoints/one?api-version={STABLE}"
+        body = b'{"location": "eastus2", "properties": {"authMode": "Key"}}'
+        answer = await client.http.put(url, content=body, headers={"Content-Type": kind})
+        assert answer.status_code == status
+        if status == 415:
+            assert error(answer) == (415, "UnsupportedMediaType")

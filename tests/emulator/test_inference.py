@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import Response
 
-from provisioner.emulator.inference import RateLimits, ServedModel, handle
+from provisioner.emulator.inference import RateLimits, ServedModel, handle, openapi, requests
 from provisioner.emulator.inference.handler import MOST_BYTES
 from provisioner.emulator.inference.text import token_id, tokenize
 from tests.emulator.model_server import BASE, EMBED, KEY, ONLINE, SERVED, VISION
@@ -448,6 +448,24 @@ async def test_score_takes_azures_body_and_openais() -> None:
     assert labels == [{"label": "LABEL_0", "score": 0.5}]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("do_sample", "yes"),
+        ("return_full_text", 1),
+        ("top_k", -1),
+        ("top_k", 1.5),
+        ("repetition_penalty", 0),
+        ("repetition_penalty", "x"),
+        ("max_new_tokens", 0),
+        ("colour", "red"),
+    ],
+)
+async def test_a_parameter_of_score_that_is_wrong_is_a_422(name: str, value: object) -> None:
+    data = {"input_string": ["x"], "parameters": {name: value}}
+    assert "param" in await Asker(ONLINE).refused("/score", {"input_data": data}, 422)
+
+
 async def test_info_and_openapi() -> None:
     for served, path in ((SERVED, "/chat/completions"), (EMBED, "/embeddings")):
         ask = Asker(served)
@@ -474,6 +492,37 @@ async def test_the_description_describes_what_is_said() -> None:
         for choice in reply["choices"]:
             choice.pop("logprobs")  # nullable is OpenAPI's word, which JSON Schema does not read
         jsonschema.Draft4Validator({**got, "components": document["components"]}).validate(reply)
+
+
+def test_the_description_names_every_parameter_that_is_taken() -> None:
+    schemas = openapi.document(SERVED, "https://localhost")["components"]["schemas"]
+    for name, taken in (
+        ("ChatRequest", requests._CHAT),
+        ("CompletionRequest", requests._COMPLETION),
+        ("EmbeddingRequest", requests._EMBEDDING),
+    ):
+        assert set(schemas[name]["properties"]) == taken
+
+
+async def test_the_description_says_what_streams() -> None:
+    paths = content(await Asker()("/openapi.json", method="GET"))["paths"]
+    streamed = {
+        path
+        for path, methods in paths.items()
+        for operation in methods.values()
+        if "text/event-stream" in operation["responses"]["200"]["content"]
+    }
+    assert streamed == {path for path in paths if path.endswith("/completions")}
+    assert "/v1/models" in paths
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("store", "x"), ("metadata", []), ("modalities", "text"), ("modalities", ["text", "audio"])],
+)
+async def test_what_is_taken_from_openais_clients_is_checked_too(name: str, value: object) -> None:
+    body = {"messages": HELLO, name: value}
+    assert (await Asker().refused("/chat/completions", body, 422))["param"] == name
 
 
 json_values = st.recursive(

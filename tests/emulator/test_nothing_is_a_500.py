@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -152,3 +154,27 @@ async def test_any_json_and_any_query(tmp_path: Path) -> None:
                 continue  # what the client itself cannot send
             listed = await client.http.get(f"{WORKSPACE}/serverlessEndpoints", params=params)
             assert listed.status_code < 500, (query, listed.text)
+
+
+ODD = ("²", "İ", "a" * 300, "..", "'", "\x00", "a/b", "subscriptions", "-1")
+
+
+async def test_every_part_of_a_path_may_be_odd(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(1)
+    async with azure(tmp_path, SCENARIO) as client:
+        for route in client.emulator.app.router.routes:
+            if route.operation == "emulator.reset":
+                continue
+            version = route.versions[-1] if route.versions else ""
+            for part in re.findall(r"\{(\w+)\}", route.template):
+                path = route.template.replace(f"{{{part}}}", quote(chance.choice(ODD), safe=""))
+                for name, value in KNOWN.items():
+                    path = path.replace(f"{{{name}}}", value)
+                path = path.replace("{", "").replace("}", "")
+                body: object = (
+                    {"properties": {}} if route.method in ("PUT", "POST", "PATCH") else None
+                )
+                await _send(client, route.method, path, version, body)
+    assert not [r for r in caplog.records if r.levelno >= logging.ERROR]

@@ -184,3 +184,33 @@ async def test_there_is_one_type_of_offer(tmp_path: Path) -> None:
         path = TERMS.replace("virtualmachine", "saas")
         answer = await client.send("GET", path, version="2021-01-01")
         assert error(answer) == (400, "BadRequest")
+
+
+async def test_null_is_the_same_as_leaving_a_property_out(tmp_path: Path) -> None:
+    async with azure(tmp_path) as client:
+        before = (await client.get(WORKSPACE))["properties"]
+        nulls = {"description": None, "publicNetworkAccess": None}
+        await client.do("PATCH", WORKSPACE, {"properties": nulls})
+        assert (await client.get(WORKSPACE))["properties"] == before
+        one = f"{WORKSPACE}/onlineEndpoints/one"
+        await client.do("PUT", one, endpoint())
+        body = deployment(1, livenessProbe={"period": None, "timeout": "PT9S"})
+        await client.do("PUT", f"{one}/deployments/blue", body)
+        probe = (await client.get(f"{one}/deployments/blue"))["properties"]["livenessProbe"]
+        assert (probe["period"], probe["timeout"]) == ("PT10S", "PT9S")
+        wishes = {"value": [{"id": None, "limit": 5}]}
+        asked = await client.send("POST", f"{LOCATION}/updateQuotas", wishes)
+        assert "id" not in asked.json()["value"][0]
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [("", 201), ("/versions/7", 201), ("/labels/latest", 201), ("/versions/99", 400)],
+)
+async def test_a_version_that_a_model_never_had_is_not_available(
+    tmp_path: Path, version: str, status: int
+) -> None:
+    async with azure(tmp_path) as client:
+        one = f"{WORKSPACE}/serverlessEndpoints/phi"
+        answer = await client.send("PUT", one, serverless(f"{PHI}{version}"))
+        assert answer.status_code == status, answer.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,5 +40,14 @@ def test_azure_cli(emulator: Record, tmp_path: Path) -> None:
         timeout=300,
         check=False,
     )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "mlw-prod" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_curl(emulator: Record) -> None:
+    [script] = [block for block in blocks("sh") if "curl" in block]
+    told = ["sh", "-ec", script]
+    done = subprocess.run(told, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "mlw-prod" in done.stdout

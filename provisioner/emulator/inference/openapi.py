@@ -16,15 +16,15 @@ def document(served: ServedModel, base: str) -> Schema:
     paths: Schema = {}
     for prefix in ("", "/v1"):
         if chat:
-            paths[f"{prefix}/chat/completions"] = _post("chat", prefix, "Chat")
+            paths[f"{prefix}/chat/completions"] = _streamed(_post("chat", prefix, "Chat"))
         if text:
-            paths[f"{prefix}/completions"] = _post("complete", prefix, "Completion")
+            paths[f"{prefix}/completions"] = _streamed(_post("complete", prefix, "Completion"))
         if served.task == "embeddings":
             paths[f"{prefix}/embeddings"] = _post("embed", prefix, "Embedding")
+    paths["/v1/models"] = {"get": _operation("models", "Models", None)}
     paths["/info"] = {"get": _operation("info", "ModelInfo", None)}
     if served.kind == "online":
-        score = _operation("score", None, {"type": "object"})
-        paths["/score"] = {"post": score}
+        paths["/score"] = {"post": _operation("score", None, _score())}
     return {
         "openapi": "3.0.3",
         "info": {
@@ -47,6 +47,23 @@ def document(served: ServedModel, base: str) -> Schema:
 def _post(name: str, prefix: str, kind: str) -> Schema:
     operation = name + prefix.strip("/").title()
     return {"post": _operation(operation, f"{kind}Response", _ref(f"{kind}Request"))}
+
+
+def _streamed(path: Schema) -> Schema:
+    """The same with what `stream` makes of the answer."""
+    answers = path["post"]["responses"]["200"]["content"]
+    answers["text/event-stream"] = {"schema": {"type": "string"}}
+    return path
+
+
+def _score() -> Schema:
+    """Azure's own body, or one of the two of the other paths."""
+    bodies = {"input_data": {}, "messages": {"type": "array"}, "prompt": {}}
+    return {
+        "type": "object",
+        "properties": bodies,
+        "anyOf": [{"required": [name]} for name in bodies],
+    }
 
 
 def _operation(name: str, answer: str | None, body: Schema | None) -> Schema:
@@ -141,14 +158,21 @@ def _schemas() -> dict[str, Schema]:
             logprobs={"oneOf": [{"type": "boolean"}, _whole(0, 20)], "nullable": True},
             top_logprobs=_whole(0, 20),
             response_format={"type": "object", "nullable": True},
-            tools=_array({"type": "object"}),
+            tools={**_array({"type": "object"}), "nullable": True},
+            tool_choice={"oneOf": [text, {"type": "object"}], "nullable": True},
+            parallel_tool_calls={"type": "boolean", "nullable": True},
+            max_completion_tokens=_whole(1),
+            metadata={"type": "object", "nullable": True},
+            store={"type": "boolean", "nullable": True},
+            modalities={**_array({**text, "enum": ["text"]}), "nullable": True},
         ),
         "CompletionRequest": _object(
             ("prompt",),
             prompt=texts,
             **_sampling(),
             logprobs=_whole(0, 5),
-            echo={"type": "boolean"},
+            echo={"type": "boolean", "nullable": True},
+            suffix={**text, "nullable": True},
         ),
         "EmbeddingRequest": _object(
             ("input",),
@@ -156,6 +180,8 @@ def _schemas() -> dict[str, Schema]:
             encoding_format={**text, "enum": ["float", "base64"]},
             dimensions=_whole(1, 4096),
             input_type={**text, "enum": ["text", "query", "document"]},
+            model={**text, "nullable": True},
+            user={**text, "nullable": True},
         ),
         "ChatResponse": _answer(_array(said)),
         "CompletionResponse": _answer(_array(wrote)),
@@ -166,6 +192,7 @@ def _schemas() -> dict[str, Schema]:
         "ModelInfo": _object(
             ("model_name",), model_name=text, model_type=text, model_provider_name=text
         ),
+        "Models": _object(("object", "data"), object=text, data=_array({"type": "object"})),
         "Error": _object(("error",), error=_object(("code", "message"), code=text, message=text)),
     }
 

@@ -121,6 +121,10 @@ def read_chat(body: Mapping[str, Any], served: ServedModel, v1: bool, policy: st
     tools = read_tools(fields)
     forced = read_tool_choice(fields, tools)
     fields.boolean("parallel_tool_calls")
+    fields.boolean("store")
+    fields.mapping("metadata")
+    if any(kind != "text" for kind in fields.sequence("modalities", 8) or []):
+        raise unsupported("modalities", "this model answers in text")
     json_answer, schema = _response_format(fields)
     longest = fields.integer("max_completion_tokens", 1, served.context)
     sampling = _sampling(fields, longest, 16 if v1 else None, _chat_logprobs(fields))

@@ -52,6 +52,10 @@ def answer(body: Mapping[str, Any], served: ServedModel) -> tuple[Any, int]:
 def _options(data: Fields) -> dict[str, Any]:
     given = Fields(data.mapping("parameters") or data.mapping("params") or {}, "parameters.")
     given.only(_PARAMETERS | _GENERATION_ONLY, "error")
+    for name in ("do_sample", "return_full_text"):
+        given.boolean(name)
+    given.integer("top_k", 0, 2**31 - 1)
+    given.number("repetition_penalty", 0, 100, above=True)
     options = {key: given.body[key] for key in _PARAMETERS if given.body.get(key) is not None}
     longest = options.pop("max_new_tokens", None)
     return options if longest is None else {**options, "max_tokens": longest}
