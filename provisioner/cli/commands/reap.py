@@ -108,7 +108,7 @@ async def _reap(flow: Flow, request: _Request) -> int:
     show(applied.problems, flow.session)
     if request.output_format == "text":
         click.echo(closing_line(prepared.plan, applied, flow.took, "Reaped"))
-        for line in renewed_lines(doomed, applied.report):
+        for line in renewed_lines(doomed, applied.report, width(sys.stdout)):
             click.echo(line)
     _print(request, doomed, applied)
     return applied.exit_code
