@@ -130,6 +130,16 @@ def test_ctrl_c_during_the_work(folder: Folder) -> None:
     assert screen.screen.rindex("\x1b[?25h") > screen.screen.rindex("\x1b[?25l"), "cursor is back"
 
 
+def test_watching_says_once_what_does_not_change(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE + serverless("llama"))
+    with terminal(folder, "watch", *EMULATED, "--every", "1s") as screen:
+        screen.until("Applied in")
+        text = screen.until("1 deployment is as the manifests say. Looking again every 1s.")
+        assert text.count("using the emulator at") == 1
+        screen.type("\x03")
+        assert screen.code() == 0
+
+
 def test_no_colour(folder: Folder) -> None:
     folder.write("m.yaml", "kind: Nothing\n")
     with terminal(folder, "validate", "-f", "m.yaml") as screen:
