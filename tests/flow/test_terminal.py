@@ -53,13 +53,13 @@ class Terminal:
 
 
 @contextmanager
-def terminal(folder: Folder, *arguments: str) -> Iterator[Terminal]:
+def terminal(folder: Folder, *arguments: str, term: str = "xterm-256color") -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
         [*MODULE, *arguments],
         cwd=folder.path,
-        env={**folder.environment(), "TERM": "xterm-256color", "LANG": "C.UTF-8"},
+        env={**folder.environment(), "TERM": term, "LANG": "C.UTF-8"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -138,6 +138,14 @@ def test_watching_says_once_what_does_not_change(folder: Folder) -> None:
         assert text.count("using the emulator at") == 1
         screen.type("\x03")
         assert screen.code() == 0
+
+
+def test_a_terminal_that_moves_no_cursor_gets_lines(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE + serverless("llama"))
+    with terminal(folder, "apply", *EMULATED, "--yes", term="dumb") as screen:
+        assert screen.code() == 0
+    assert "\x1b" not in screen.screen
+    assert "create serverless endpoint llama in mlw-prod: started" in screen.screen
 
 
 def test_no_colour(folder: Folder) -> None:

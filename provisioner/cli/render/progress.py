@@ -18,7 +18,7 @@ from rich.text import Text
 
 from provisioner.cli.render.problems import clean, problem_text
 from provisioner.cli.render.words import event_document, seconds, sentence, stage_words
-from provisioner.cli.session import Session, is_terminal
+from provisioner.cli.session import Session, animated
 from provisioner.events import (
     Event,
     Noticed,
@@ -50,7 +50,7 @@ def view(session: Session, stream: TextIO, start: float | None = None) -> View:
     """The view that suits `stream` and the options; `start`: the run's, in monotonic seconds."""
     if session.log_json:
         return JsonLines(stream)
-    if is_terminal(stream):
+    if animated(stream):
         return LiveView(_console(stream, session), verbose=session.verbose)
     return PlainLines(stream, verbose=session.verbose, start=start)
 
