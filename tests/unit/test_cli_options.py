@@ -153,6 +153,14 @@ def test_a_manifest_without_its_f_is_never_to_be_overwritten(
     assert Path(manifest).read_text() == MANIFEST
 
 
+@pytest.mark.parametrize("name", ["", " ", "a ", "a\nb", "a" * 257])
+def test_what_is_no_name_of_a_stack(
+    name: str, manifest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "1 to 256 printable characters" in said(capsys, "plan", "-f", manifest, "--stack", name)
+    assert "1 to 256 printable characters" in said(capsys, "reap", "--stack", name)
+
+
 def test_a_region_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "models", "list", "--offline", "--region", "eastus22")
     assert 'did you mean "eastus2"?' in text
