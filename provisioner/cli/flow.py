@@ -151,6 +151,10 @@ async def check_outputs(manifests: Manifests, context: outputs.Context) -> None:
         raise Refused(*problems)
 
 
-def softened(problems: Sequence[Problem]) -> list[Problem]:
-    """The same as warnings: what a plan foretells, an apply would refuse."""
-    return [replace(problem, severity=Severity.WARNING) for problem in problems]
+def softened(problems: Sequence[Problem], hint: str | None = None) -> list[Problem]:
+    """The same as warnings: what a plan foretells, an apply would refuse. `hint`: the way on
+    from here, where it is another."""
+    return [
+        replace(problem, severity=Severity.WARNING, hint=hint or problem.hint)
+        for problem in problems
+    ]

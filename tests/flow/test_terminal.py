@@ -98,6 +98,21 @@ def test_a_yes_is_asked_for_and_the_screen_reads_well(folder: Folder) -> None:
     assert key not in screen.screen
 
 
+def test_who_is_asked_needs_no_option_besides(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE + managed("phi"))
+    folder.run("apply", *EMULATED, "--yes")
+    bigger = (WORKSPACE + managed("phi")).replace("NC24ads", "NC48ads")
+    folder.write("m.yaml", bigger)
+    assert "repeat with --allow-destroy" in folder.run("plan", *EMULATED).err
+    with terminal(folder, "apply", *EMULATED) as screen:
+        text = screen.until("Apply these changes?")
+        assert "a yes is enough" in text
+        assert "--allow-destroy" not in text
+        screen.type("yes\n")
+        assert screen.code() == 0
+    assert "1 replaced" in click.unstyle(screen.screen)
+
+
 def test_anything_but_yes_changes_nothing(folder: Folder) -> None:
     folder.write("m.yaml", MANIFEST)
     with terminal(folder, "apply", *EMULATED) as screen:

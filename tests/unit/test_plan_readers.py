@@ -255,6 +255,15 @@ def test_writes_of_one_endpoints_traffic_wait_for_each_other() -> None:
     assert {writes[0].id, writes[1].id} <= set(writes[2].needs)
 
 
+def test_what_forces_a_replacement_is_never_torn_apart() -> None:
+    plan = planned("managed-recreate")
+    for width in range(40, 121):
+        for line in text(plan, width=width).splitlines():
+            assert not line.rstrip().endswith(("#", "# forces"))
+    assert "\N{NO-BREAK SPACE}" not in text(plan, width=60)
+    assert "  # forces replacement" in text(plan, width=200)
+
+
 def test_a_changed_identity_is_told_by_name() -> None:
     place = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.ManagedIdentity"
     ids = [f"{place}/userAssignedIdentities/{name}" for name in ("one", "two")]

@@ -153,7 +153,11 @@ def _consider(flow: Flow, request: _Request, prepared: Prepared) -> None:
     errors = blocking(prepared.findings)
     warned = [one for one in prepared.findings if one not in errors]
     ask = not request.yes and not plan.empty
-    flow.show_plan(plan, [*warned, *(softened(guarded) if ask or request.allow_destroy else ())])
+    if ask and not request.allow_destroy:
+        warned += softened(guarded, "read the plan; if that is meant, a yes is enough")
+    elif request.allow_destroy:
+        warned += softened(guarded, "nothing to do: --allow-destroy allows it")
+    flow.show_plan(plan, warned)
     prepared.require_sound()
     if guarded and not request.allow_destroy and not ask:
         raise Refused(*guarded)
