@@ -129,6 +129,7 @@ def _manifest_options(function: F, *, required: bool) -> F:
             "filenames",
             multiple=True,
             required=required,
+            type=click.Path(allow_dash=True),  # for completion; the loader says what is wrong
             metavar="PATH",
             help="A manifest, a folder of manifests, or - for stdin. Repeatable.",
         ),
