@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Final
 
 from provisioner.cloud import Observed
 from provisioner.resources import (
@@ -53,6 +54,9 @@ class Doomed:
     state: State
     renew_for: timedelta | None = None
     """How long it lives again under the same name, when its manifest asked for renewal."""
+
+
+_STEPS: Final = tuple(timedelta(minutes=minutes) for minutes in (60, 15, 5, 1))
 
 
 def deadline_of(live: Endpoint) -> Deadline | None:
@@ -112,8 +116,18 @@ def _renewal(live: Endpoint, deadline: Deadline, now: datetime) -> timedelta | N
         return None
     if live.created_at is None or live.created_at >= deadline.instant:
         return SHARED_QUOTA_HOURS
-    # The tag is written to the second and counted from just before the creation.
-    return timedelta(seconds=round((deadline.instant - live.created_at).total_seconds()))
+    found = _as_given(deadline.instant - live.created_at)
+    return min(found, SHARED_QUOTA_HOURS) if deadline.by_azure else found
+
+
+def _as_given(span: timedelta) -> timedelta:
+    """The span that a person wrote, of which a little was gone when the endpoint was created.
+
+    The deadline counts from the plan: a question, a queue and a retry lie in between. Rounded up
+    to a round figure for its length, so that no renewal is shorter than the one before.
+    """
+    step = next((one for one in _STEPS if one * 24 <= span), timedelta(seconds=1))
+    return -(-span // step) * step
 
 
 def _ours(observed: Observed, stack: str | None) -> Iterable[Endpoint]:

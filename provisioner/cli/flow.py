@@ -32,6 +32,8 @@ class Flow:
     interrupts: loop.Interrupts
     started: float = field(default_factory=time.monotonic)
     confirmed: float | None = None
+    azure: str | None = None
+    """Which Azure was told last: a loop connects again and again, but says it once."""
 
     @property
     def took(self) -> float:
@@ -61,7 +63,8 @@ class Flow:
             begun = time.monotonic()
             connection = await manager.__aenter__()
             emit(StageFinished("connect", time.monotonic() - begun))
-            if connection.label:
+            if connection.label and connection.label != self.azure:
+                self.azure = connection.label
                 emit.say(f"using {_azure(connection.label)}")
         try:
             yield connection
@@ -148,6 +151,10 @@ async def check_outputs(manifests: Manifests, context: outputs.Context) -> None:
         raise Refused(*problems)
 
 
-def softened(problems: Sequence[Problem]) -> list[Problem]:
-    """The same as warnings: what a plan foretells, an apply would refuse."""
-    return [replace(problem, severity=Severity.WARNING) for problem in problems]
+def softened(problems: Sequence[Problem], hint: str | None = None) -> list[Problem]:
+    """The same as warnings: what a plan foretells, an apply would refuse. `hint`: the way on
+    from here, where it is another."""
+    return [
+        replace(problem, severity=Severity.WARNING, hint=hint or problem.hint)
+        for problem in problems
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -12,6 +12,7 @@ from provisioner.cli.session import Session
 from provisioner.cli.types import LIMIT
 from provisioner.manifest.selector import Selector
 
+_LONGEST_TAG: Final = 256
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -128,6 +129,7 @@ def _manifest_options(function: F, *, required: bool) -> F:
             "filenames",
             multiple=True,
             required=required,
+            type=click.Path(allow_dash=True),  # for completion; the loader says what is wrong
             metavar="PATH",
             help="A manifest, a folder of manifests, or - for stdin. Repeatable.",
         ),
@@ -165,10 +167,24 @@ def format_option(*formats: str) -> Callable[[F], F]:
     )
 
 
+def stack_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A stack's name becomes the value of a tag, of which Azure takes 256 characters."""
+    if value is None:
+        return None
+    if value == value.strip() and value.isprintable() and 0 < len(value) <= _LONGEST_TAG:
+        return value
+    raise click.BadParameter(
+        f"a stack's name is 1 to {_LONGEST_TAG} printable characters, no blank at either end",
+        ctx,
+        param,
+    )
+
+
 stack_option = click.option(
     "--stack",
     default="default",
     show_default=True,
+    callback=stack_name,
     envvar="PROVISION_STACK",
     metavar="NAME",
     help="Whose resources these are; two stacks never touch each other's.",

@@ -33,7 +33,7 @@ class Session:
 
     def color(self, stream: TextIO) -> bool:
         """Colour only on a terminal, and only if nobody declined it (no-color.org)."""
-        if self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        if self.no_color or os.environ.get("NO_COLOR") or dumb():
             return False
         return is_terminal(stream)
 
@@ -44,6 +44,16 @@ def is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:
         return False
+
+
+def dumb() -> bool:
+    """Whether the terminal says that it can move no cursor, as an editor's shell does."""
+    return os.environ.get("TERM") in ("dumb", "unknown")
+
+
+def animated(stream: TextIO) -> bool:
+    """Whether progress can be drawn on `stream`, rather than written line by line."""
+    return is_terminal(stream) and not dumb()
 
 
 def together(first: TextIO, second: TextIO) -> bool:

@@ -96,6 +96,7 @@ NO_MATCH: Final = _code(
     "the labels fit no deployment",
     "With -l, only deployments with such labels count, and these manifests have none. Nothing is "
     "done for them.",
+    Who.OPERATOR,
 )
 REGION: Final = _code("region", "unknown Azure region", "No Azure region has this name.")
 REGION_MISMATCH: Final = _code(

@@ -105,8 +105,8 @@ def _endpoint(wanted: OnlineEndpoint, live: OnlineEndpoint) -> Iterator[Change]:
     if wanted.description is not None and wanted.description != (live.description or ""):
         yield Change("description", live.description, wanted.description)
     if wanted.identity is not None and not _granted(wanted.identity, live.identity):
-        old = live.identity.type if live.identity is not None else None
-        yield Change("identity", old, wanted.identity.type)
+        old = identity_text(live.identity) if live.identity is not None else None
+        yield Change("identity", old, identity_text(wanted.identity))
     yield from _tags(wanted.tags, live.tags)
 
 
@@ -175,8 +175,8 @@ def _settings(name: str, wanted: object | None, live: object | None) -> Iterator
         if idle and part.name == "sampling_rate":
             continue  # a share of nothing: the service has no place for it
         if value is not None and not _same(value, have):
-            unit = "s" if part.name in _SECONDS else ""
-            yield Change(f"{name}.{part.name}", _text(have, unit), _text(value, unit))
+            old, new = setting_text(part.name, have), setting_text(part.name, value)
+            yield Change(f"{name}.{part.name}", old, new)
 
 
 def _same(wanted: object, live: object) -> bool:
@@ -184,6 +184,17 @@ def _same(wanted: object, live: object) -> bool:
     if isinstance(wanted, float) and isinstance(live, float | int):
         return math.isclose(wanted, live, abs_tol=1e-6)
     return wanted == live or (wanted is False and live is None)
+
+
+def identity_text(identity: Identity) -> str:
+    """`SystemAssigned`, `UserAssigned (one, two)`: the type, and the names of one's own."""
+    names = ", ".join(id.rstrip("/").rpartition("/")[2] for id in identity.user_assigned)
+    return f"{identity.type} ({names})" if names else identity.type
+
+
+def setting_text(name: str, value: object) -> str | None:
+    """A setting's value with its unit, such as `90s`; None when there is none."""
+    return _text(value, "s" if name in _SECONDS else "")
 
 
 def _text(value: object, unit: str = "") -> str | None:

@@ -295,15 +295,20 @@ class Plan:
     def counts(self) -> Mapping[str, int]:
         """How many resources each action concerns, in the order of the summary line.
 
-        Traffic on an endpoint that is made or removed in the same plan is part of that.
+        Traffic on an endpoint that is made or removed in the same plan is part of that; one that
+        changes twice, such as its traffic away and back, is one.
         """
         totals = dict.fromkeys(
             ("create", "change", "adopt", "replace", "recover", "delete", "wait"), 0
         )
         whole = {step.target for step in self.steps if isinstance(step, Create | Replace | Delete)}
-        for step in self.steps:
-            if not (isinstance(step, SetTraffic) and step.target in whole):
-                totals[action(step)] += 1
+        concerned = {
+            (action(step), step.target)
+            for step in self.steps
+            if not (isinstance(step, SetTraffic) and step.target in whole)
+        }
+        for name, _ in concerned:
+            totals[name] += 1
         return totals
 
 

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 
 from provisioner.errors.harmless import clean
 from provisioner.plan import words
@@ -30,6 +30,9 @@ from provisioner.plan.steps import (
     action,
 )
 from provisioner.resources import describe
+
+_WHOLE: Final = "\N{NO-BREAK SPACE}"
+"""Between words that stay on one line; a space in the end, also where it was quoted."""
 
 
 class Tone(StrEnum):
@@ -111,7 +114,8 @@ def _headline(step: Step) -> str:
 
 def _details(step: Step, deadline: str | None) -> Iterator[tuple[str, Tone]]:
     yield _reason(step), Tone.FAINT
-    yield from ((clean(line), tone) for line, tone in _body(step))
+    for line, tone in _body(step):
+        yield _WHOLE.join(map(clean, line.split(_WHOLE))), tone
     if deadline is not None and not isinstance(step, SetTraffic | Rollout | Delete):
         yield deadline, Tone.WARNING
 
@@ -149,7 +153,7 @@ def _body(  # noqa: C901  # one case per kind of step
 def _replace(step: Replace) -> Iterator[tuple[str, Tone]]:
     for change in step.changes:
         forced = change.effect is Effect.REPLACES and not step.recovers
-        mark = "  # forces replacement" if forced else ""
+        mark = f"  {_WHOLE.join(('#', 'forces', 'replacement'))}" if forced else ""
         yield words.change_text(change) + mark, Tone.PLAIN
 
 
@@ -228,7 +232,7 @@ def _faint(sentence: str, head: str, width: int) -> Iterator[Line]:
 def _wrap(sentence: str, indent: int, width: int) -> list[str]:
     room = max(20, width - indent)
     if len(sentence) <= room:
-        return [sentence]
+        return [sentence.replace(_WHOLE, " ")]
     wrapped = textwrap.wrap(
         sentence,
         room,
@@ -236,4 +240,4 @@ def _wrap(sentence: str, indent: int, width: int) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return wrapped or [""]
+    return [line.replace(_WHOLE, " ") for line in wrapped] or [""]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from provisioner.errors.harmless import clean
+from provisioner.plan.diff import identity_text, setting_text
 from provisioner.plan.steps import (
     Await,
     Change,
@@ -105,6 +106,8 @@ def facts(resource: Resource) -> Iterator[tuple[str, str]]:
                 yield "sharedQuota", "true"
             if resource.description:
                 yield "description", clean(resource.description)
+            if resource.identity is not None:
+                yield "identity", clean(identity_text(resource.identity))
         case OnlineDeployment():
             version = resource.model.version is None and bool(resource.model.registry)
             yield "model", f"{resource.model.short}{' (latest version)' if version else ''}"
@@ -123,14 +126,9 @@ def _settings(resource: OnlineDeployment) -> Iterator[tuple[str, str]]:
         if setting is None:
             continue
         parts = [(part.name, getattr(setting, part.name)) for part in fields(setting)]
-        given = [f"{_camel(part)} {_plain(value)}" for part, value in parts if value is not None]
+        texts = ((part, setting_text(part, value)) for part, value in parts)
+        given = [f"{_camel(part)} {text}" for part, text in texts if text is not None]
         yield camel(name), ", ".join(given)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def moves(step: SetTraffic | Rollout) -> tuple[str, ...]:

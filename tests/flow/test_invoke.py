@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.flow.conftest import MODULE, WORKSPACE, Folder, Ran, managed, serverless
 
@@ -63,6 +64,9 @@ def test_documents(here: Folder) -> None:
     whole = json.loads(invoke(here, "llama", "Hello", "-o", "json", "--logprobs", "2").out)
     assert whole["object"] == "chat.completion"
     assert whole["choices"][0]["logprobs"]
+    assert yaml.safe_load(invoke(here, "llama", "Hello", "-o", "yaml").out)["choices"]
+    streamed = invoke(here, "llama", "Hello", "-o", "yaml", "--stream").out
+    assert len(list(yaml.safe_load_all(streamed))) > 1
     lines = invoke(here, "llama", "Hello", "-o", "json", "--stream", "--log-format", "json")
     chunks = [json.loads(line) for line in lines.out.splitlines()]
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}

@@ -135,6 +135,9 @@ def test_the_emulator_by_hand(folder: Folder) -> None:
     folder.run("plan", "-f", "m.yaml", "--detailed-exitcode", env=environment, expect=2)
     assert folder.run("emulator", "stop").out == "stopped\n"
     assert folder.run("emulator", "stop").out == "not running\n"
+    said = folder.run("emulator", "start", "--scenario", "none-such", expect=1).err
+    assert said.count("The scenario cannot be used") == 1
+    assert "Shutting down" not in said, "what an earlier one logged"
 
 
 @pytest.mark.parametrize("arguments", [(), ("emulator",)])

@@ -53,13 +53,13 @@ class Terminal:
 
 
 @contextmanager
-def terminal(folder: Folder, *arguments: str) -> Iterator[Terminal]:
+def terminal(folder: Folder, *arguments: str, term: str = "xterm-256color") -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
         [*MODULE, *arguments],
         cwd=folder.path,
-        env={**folder.environment(), "TERM": "xterm-256color", "LANG": "C.UTF-8"},
+        env={**folder.environment(), "TERM": term, "LANG": "C.UTF-8"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -98,6 +98,21 @@ def test_a_yes_is_asked_for_and_the_screen_reads_well(folder: Folder) -> None:
     assert key not in screen.screen
 
 
+def test_who_is_asked_needs_no_option_besides(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE + managed("phi"))
+    folder.run("apply", *EMULATED, "--yes")
+    bigger = (WORKSPACE + managed("phi")).replace("NC24ads", "NC48ads")
+    folder.write("m.yaml", bigger)
+    assert "repeat with --allow-destroy" in folder.run("plan", *EMULATED).err
+    with terminal(folder, "apply", *EMULATED) as screen:
+        text = screen.until("Apply these changes?")
+        assert "a yes is enough" in text
+        assert "--allow-destroy" not in text
+        screen.type("yes\n")
+        assert screen.code() == 0
+    assert "1 replaced" in click.unstyle(screen.screen)
+
+
 def test_anything_but_yes_changes_nothing(folder: Folder) -> None:
     folder.write("m.yaml", MANIFEST)
     with terminal(folder, "apply", *EMULATED) as screen:
@@ -128,6 +143,24 @@ def test_ctrl_c_during_the_work(folder: Folder) -> None:
     assert "left running" in text
     assert "Traceback" not in text
     assert screen.screen.rindex("\x1b[?25h") > screen.screen.rindex("\x1b[?25l"), "cursor is back"
+
+
+def test_watching_says_once_what_does_not_change(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE + serverless("llama"))
+    with terminal(folder, "watch", *EMULATED, "--every", "1s") as screen:
+        screen.until("Applied in")
+        text = screen.until("1 deployment is as the manifests say. Looking again every 1s.")
+        assert text.count("using the emulator at") == 1
+        screen.type("\x03")
+        assert screen.code() == 0
+
+
+def test_a_terminal_that_moves_no_cursor_gets_lines(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE + serverless("llama"))
+    with terminal(folder, "apply", *EMULATED, "--yes", term="dumb") as screen:
+        assert screen.code() == 0
+    assert "\x1b" not in screen.screen
+    assert "create serverless endpoint llama in mlw-prod: started" in screen.screen
 
 
 def test_no_colour(folder: Folder) -> None:

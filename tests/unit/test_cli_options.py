@@ -153,6 +153,39 @@ def test_a_manifest_without_its_f_is_never_to_be_overwritten(
     assert Path(manifest).read_text() == MANIFEST
 
 
+@pytest.mark.parametrize("name", ["", " ", "a ", "a\nb", "a" * 257])
+def test_what_is_no_name_of_a_stack(
+    name: str, manifest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "1 to 256 printable characters" in said(capsys, "plan", "-f", manifest, "--stack", name)
+    assert "1 to 256 printable characters" in said(capsys, "reap", "--stack", name)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("provision pl", "plain,plan"),
+        ("provision plan -f m", "file,m"),
+        ("provision plan --out m", "file,m"),
+        ("provision init m", "file,m"),
+        ("provision plan --detailed", "plain,--detailed-exitcode"),
+    ],
+)
+def test_completion(words: str, found: str) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("provision")],
+        env={
+            "_PROVISION_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found in done.stdout.splitlines()
+
+
 def test_a_region_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "models", "list", "--offline", "--region", "eastus22")
     assert 'did you mean "eastus2"?' in text

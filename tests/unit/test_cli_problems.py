@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -27,6 +28,7 @@ from provisioner.errors import (
     Who,
 )
 from provisioner.errors.cloud import CloudError, ServiceFault
+from provisioner.manifest import codes as manifest_codes
 
 KEY = Code("manifest.unknown-key", "unknown key", "A key that the schema lacks.", Who.AUTHOR)
 LINE = "      instanceTyp: Standard_NC24ads_A100_v4"
@@ -105,6 +107,8 @@ def test_summary_counts() -> None:
     warning = Problem(KEY, "w", "h", severity=Severity.WARNING)
     assert summary([PROBLEM, PROBLEM, warning]) == "2 errors, 1 warning"
     assert summary([]) == ""
+    more = replace(PROBLEM, code=manifest_codes.MORE)
+    assert summary([PROBLEM, PROBLEM, more]) == "at least 2 errors"
 
 
 def _command(error: BaseException) -> click.Command:

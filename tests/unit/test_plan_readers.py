@@ -13,14 +13,15 @@ import pytest
 
 from provisioner.errors import Position
 from provisioner.plan import Plan
+from provisioner.plan.diff import diff
 from provisioner.plan.json import digest, document
 from provisioner.plan.markdown import markdown
 from provisioner.plan.schema import schema
 from provisioner.plan.schema import text as published
 from provisioner.plan.steps import Change, Create, Expiry, Rollout, SetTraffic, Unchanged, Update
 from provisioner.plan.text import Tone, lines, text
-from provisioner.plan.words import camel, duration, moves, traffic_text
-from provisioner.resources import Kind, OnlineDeployment, ResourceId
+from provisioner.plan.words import camel, change_text, duration, moves, traffic_text
+from provisioner.resources import Identity, Kind, OnlineDeployment, OnlineEndpoint, ResourceId
 from tests.fake_clock import START
 from tests.plan_cases import PLACE, Case, cases
 
@@ -252,3 +253,27 @@ def test_writes_of_one_endpoints_traffic_wait_for_each_other() -> None:
     assert len(writes) == 3
     assert writes[0].id in writes[1].needs
     assert {writes[0].id, writes[1].id} <= set(writes[2].needs)
+
+
+def test_what_forces_a_replacement_is_never_torn_apart() -> None:
+    plan = planned("managed-recreate")
+    for width in range(40, 121):
+        for line in text(plan, width=width).splitlines():
+            assert not line.rstrip().endswith(("#", "# forces"))
+    assert "\N{NO-BREAK SPACE}" not in text(plan, width=60)
+    assert "  # forces replacement" in text(plan, width=200)
+
+
+def test_a_changed_identity_is_told_by_name() -> None:
+    place = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.ManagedIdentity"
+    ids = [f"{place}/userAssignedIdentities/{name}" for name in ("one", "two")]
+    live, wanted = (
+        OnlineEndpoint(
+            id=ResourceId(PLACE, Kind.ONLINE_ENDPOINT, "chat"),
+            location="eastus2",
+            identity=Identity("UserAssigned", (id,)),
+        )
+        for id in ids
+    )
+    (change,) = diff(wanted, live)
+    assert change_text(change) == "identity: UserAssigned (one) → UserAssigned (two)"

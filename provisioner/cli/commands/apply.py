@@ -32,7 +32,7 @@ from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.render.rows import rows, table
 from provisioner.cli.report import show
-from provisioner.cli.session import is_terminal, together, width
+from provisioner.cli.session import animated, together, width
 from provisioner.cli.types import WAIT
 from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.clock import Clock
@@ -158,7 +158,11 @@ def _consider(flow: Flow, request: _Request, prepared: Prepared) -> None:
     errors = blocking(prepared.findings)
     warned = [one for one in prepared.findings if one not in errors]
     ask = not request.yes and not plan.empty
-    flow.show_plan(plan, [*warned, *(softened(guarded) if ask or request.allow_destroy else ())])
+    if ask and not request.allow_destroy:
+        warned += softened(guarded, "read the plan; if that is meant, a yes is enough")
+    elif request.allow_destroy:
+        warned += softened(guarded, "nothing to do: --allow-destroy allows it")
+    flow.show_plan(plan, warned)
     prepared.require_sound()
     if guarded and not request.allow_destroy and not ask:
         raise Refused(*guarded)
@@ -187,7 +191,7 @@ def _finish(
 
 def _something_above(applied: Applied) -> bool:
     """Whether lines came since the plan, which ends in an empty one; a log tells every stage."""
-    return bool(applied.report.results or applied.problems) or not is_terminal(sys.stderr)
+    return bool(applied.report.results or applied.problems) or not animated(sys.stderr)
 
 
 def _say_how_to_write_again(flow: Flow, request: _Request, applied: Applied) -> None:

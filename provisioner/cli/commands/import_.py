@@ -38,7 +38,12 @@ class _Request:
 @click.option("--subscription", required=True, metavar="ID", help="The Azure subscription.")
 @click.option("-g", "--resource-group", required=True, metavar="NAME", help="Its resource group.")
 @click.option("-w", "--workspace", required=True, metavar="NAME", help="The workspace.")
-@click.option("--out", metavar="FILE", help="Write there instead of stdout; never overwrites.")
+@click.option(
+    "--out",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write there instead of stdout; never overwrites.",
+)
 @click.option(
     "--az-ml", "files", multiple=True, metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -16,7 +16,9 @@ from provisioner.manifest.starter import starter
 
 
 @click.command(cls=Command)
-@click.argument("file", default="manifests/provision.yaml", metavar="[FILE]")
+@click.argument(
+    "file", default="manifests/provision.yaml", metavar="[FILE]", type=click.Path(allow_dash=True)
+)
 @click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
 @screen_options
 def init(file: str, force: bool) -> None:

@@ -109,7 +109,7 @@ def _parameter_options(function: F) -> F:
 @click.argument("name")
 @click.argument("prompt")
 @manifest_options
-@format_option("text", "json")
+@format_option("text", "json", "yaml")
 @click.option("--api", type=click.Choice([str(one) for one in Api]), default="chat",
               show_default=True, help="A conversation, or the continuation of a text.")  # fmt: skip
 @click.option("--llama-api", is_flag=True, help="The Llama API's paths, under /v1.")
@@ -204,29 +204,33 @@ async def _invoke(flow: Flow, request: _Request) -> int:
 
 async def _whole(client: Client, request: _Request) -> tuple[Sequence[Piece], Usage | None]:
     answer = await client.ask(request.call)
-    if request.output_format == "json":
-        print_document(answer.document, "json")
+    if request.output_format != "text":
+        print_document(answer.document, request.output_format)
     else:
         _print_all(answer.pieces)
     return answer.pieces, answer.usage
 
 
 async def _streamed(client: Client, request: _Request) -> tuple[Sequence[Piece], Usage | None]:
-    """Print the first answer as it comes, and any others after it; or a JSON line per chunk."""
+    """Print the first answer as it comes, and any others after it; or a JSON line or a YAML
+    document per chunk."""
     printed = _Printed()
     heard: list[Piece] = []
     usage: Usage | None = None
-    as_json = request.output_format == "json"
+    as_text = request.output_format == "text"
     try:
         async with aclosing(client.stream(request.call)) as chunks:
             async for chunk in chunks:
                 usage = chunk.usage or usage
                 heard += chunk.pieces
-                _json_line(chunk) if as_json else printed.add(chunk.pieces)
+                if as_text:
+                    printed.add(chunk.pieces)
+                else:
+                    _print_chunk(chunk, request.output_format)
     finally:
         printed.end()
     pieces = joined(heard)
-    if not as_json and len(pieces) > 1:
+    if as_text and len(pieces) > 1:
         _print_all(pieces[1:], first=2)
     return pieces, usage
 
@@ -263,7 +267,11 @@ class _Printed:
             self._open = False
 
 
-def _json_line(chunk: Chunk) -> None:
+def _print_chunk(chunk: Chunk, output_format: str) -> None:
+    if output_format == "yaml":
+        click.echo("---")
+        print_document(chunk.document, "yaml")
+        return
     click.echo(json_text(chunk.document, separators=(",", ":")))
 
 

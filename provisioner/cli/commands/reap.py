@@ -20,6 +20,7 @@ from provisioner.cli.options import (
     format_option,
     screen_options,
     session_of,
+    stack_name,
     timeout_option,
     yes_option,
 )
@@ -54,7 +55,11 @@ class _Request:
     help="Look in this Azure subscription only. Repeatable; by default in all that are visible.",
 )  # fmt: skip
 @click.option(
-    "--stack", envvar="PROVISION_STACK", metavar="NAME", help="Only this stack's; by default all."
+    "--stack",
+    envvar="PROVISION_STACK",
+    metavar="NAME",
+    callback=stack_name,
+    help="Only this stack's; by default all.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would go; delete nothing.")
 @yes_option
@@ -108,7 +113,7 @@ async def _reap(flow: Flow, request: _Request) -> int:
     show(applied.problems, flow.session)
     if request.output_format == "text":
         click.echo(closing_line(prepared.plan, applied, flow.took, "Reaped"))
-        for line in renewed_lines(doomed, applied.report):
+        for line in renewed_lines(doomed, applied.report, width(sys.stdout)):
             click.echo(line)
     _print(request, doomed, applied)
     return applied.exit_code

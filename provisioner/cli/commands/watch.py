@@ -30,14 +30,16 @@ from provisioner.cli.options import (
     timeout_option,
 )
 from provisioner.cli.planfile import choose
+from provisioner.cli.render.results import closing_line
 from provisioner.cli.render.rows import rows
 from provisioner.cli.report import show
 from provisioner.cli.types import SPAN
 from provisioner.cli.wishes import wish_options, wish_values
-from provisioner.errors import ExitCode, Problem, ProvisionError, Refused, UsageError
+from provisioner.errors import ExitCode, Problem, ProvisionError, Refused, Severity, UsageError
 from provisioner.events import Emit
 from provisioner.inference import Prober
 from provisioner.pipeline import Applied, Errand, Prepared
+from provisioner.plan.words import duration
 from provisioner.wiring import Connection
 
 _JITTER = 0.1
@@ -46,13 +48,14 @@ _LATE_CYCLES = 3
 
 @dataclass(slots=True)
 class _Watch:
-    """One watching process. `last` remembers what was told, so that it is told once."""
+    """One watching process. `last` and `said` remember what was told, so that it is told once."""
 
     flow: Flow
     options: dict[str, Any]
     health: Health
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     last: tuple[str, ...] = ()
+    said: str = ""
 
 
 @click.command(cls=Command)
@@ -146,6 +149,7 @@ async def _work(watch: _Watch) -> int:
     chosen = choose(options["filenames"], options["labels"], options["stack"], wish_values(options))
     context = surroundings("text")
     await check_outputs(chosen.manifests, context)
+    begun = time.monotonic()
     async with watch.flow.connect() as connection, watch.flow.view() as emit:
         prepared = await pipeline.prepare(
             chosen.manifests, connection.cloud, chosen.wish, connection.clock, emit
@@ -161,9 +165,24 @@ async def _work(watch: _Watch) -> int:
         )  # fmt: skip
         reaped = await _reap(watch, connection, emit)
         _account(watch, prepared, applied, reaped)
-    problems = (*applied.problems, *reaped.problems)
-    _tell(watch, problems)
+    warned = (one for one in prepared.findings if one.severity is Severity.WARNING)
+    _tell(watch, (*warned, *applied.problems, *reaped.problems))
+    _sum_up(watch, prepared, applied, time.monotonic() - begun)
     return max(applied.exit_code, reaped.exit_code)
+
+
+def _sum_up(watch: _Watch, prepared: Prepared, applied: Applied, took: float) -> None:
+    """One line for a cycle that did something, and for the first of those that did not."""
+    count = len(prepared.desired.origins)
+    many = "1 deployment is" if count == 1 else f"{count} deployments are"
+    text = f"{many} as the manifests say."
+    if not watch.options["once"]:
+        text += f" Looking again every {duration(watch.options['every'])}."
+    if applied.report.results:
+        text = closing_line(prepared.plan, applied, took)
+    if text != watch.said and not watch.flow.session.log_json:
+        click.echo(text, err=True)
+    watch.said = text
 
 
 async def _reap(watch: _Watch, connection: Connection, emit: Emit) -> Applied:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from provisioner.apply import Report
+from provisioner.cli.render.problems import wrapped
 from provisioner.cli.render.rows import aligned
 from provisioner.errors.harmless import clean
 from provisioner.plan.words import duration, span
@@ -18,7 +19,7 @@ _HEADER = ("NAME", "STACK", "KIND", "WORKSPACE", "EXPIRES", "LEFT", "THEN")
 def doomed_table(doomed: Sequence[Doomed], within: timedelta, width: int | None) -> str:
     """One line per endpoint, the most urgent first; a sentence when there is none."""
     if not doomed:
-        return f"Nothing expires within {span(within)}.\n"
+        return f"Nothing expires within {duration(within.total_seconds())}.\n"
     lines = aligned([list(_HEADER), *(list(_cells(one)) for one in doomed)])
     if width is not None and any(len(line) > width for line in lines):
         lines = [line for one in doomed for line in _folded(one)]
@@ -63,15 +64,15 @@ def doomed_document(one: Doomed) -> dict[str, object]:
     }
 
 
-def renewed_lines(doomed: Sequence[Doomed], report: Report) -> list[str]:
+def renewed_lines(doomed: Sequence[Doomed], report: Report, width: int | None = None) -> list[str]:
     """How long each renewed endpoint could not be called. Its URL is the same, its keys are new."""
     lines = []
     for one in doomed:
         away = report.away(one.id)
         if one.renew_for is not None and away is not None:
-            lines.append(
-                f"{clean(one.name)} is back under the same URL for {span(one.renew_for)}; "
-                f"it was away for {duration(away)}. Its keys are new: apply its manifest to write "
-                "them."
+            said = f"{clean(one.name)} is back under the same URL for {span(one.renew_for)}; it was"
+            said += (
+                f" away for {duration(away)}. Its keys are new: apply its manifest to write them."
             )
+            lines += wrapped(said, "", "", width)
     return lines

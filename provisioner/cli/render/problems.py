@@ -11,6 +11,7 @@ import click
 from provisioner.errors import Position, Problem, Severity
 from provisioner.errors.harmless import clean
 
+_CUT: Final = "manifest.more"
 _COLORS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
@@ -64,11 +65,15 @@ def problem_document(problem: Problem) -> dict[str, object]:
 
 
 def summary(problems: Iterable[Problem]) -> str:
-    """`2 errors, 1 warning`; empty for nothing."""
+    """`2 errors, 1 warning`; empty for nothing. Where reading stopped early: `at least …`."""
     counts = dict.fromkeys(Severity, 0)
+    cut = False
     for problem in problems:
-        counts[problem.severity] += 1
-    return ", ".join(
+        if problem.code.id == _CUT:
+            cut = True
+        else:
+            counts[problem.severity] += 1
+    return ("at least " if cut else "") + ", ".join(
         f"{count} {severity}{'' if count == 1 else 's'}"
         for severity, count in counts.items()
         if count

@@ -23,7 +23,7 @@ from provisioner.cli.render.words import (
     sentence,
     stage_words,
 )
-from provisioner.cli.session import Session, is_terminal
+from provisioner.cli.session import Session, animated
 from provisioner.errors.harmless import clean, json_text
 from provisioner.events import (
     Event,
@@ -56,7 +56,7 @@ def view(session: Session, stream: TextIO, start: float | None = None) -> View:
     """The view that suits `stream` and the options; `start`: the run's, in monotonic seconds."""
     if session.log_json:
         return JsonLines(stream)
-    if is_terminal(stream):
+    if animated(stream):
         return LiveView(_console(stream, session), verbose=session.verbose)
     return PlainLines(stream, verbose=session.verbose, start=start)
 
