@@ -61,7 +61,7 @@ class Cluster:
         metadata = {**self.stored["metadata"], "resourceVersion": str(self.version)}
         return web.json_response({**self.stored, "metadata": metadata})
 
-    def context(self, server: str | None = None) -> Context:
+    def context(self, server: str | None = None, *, verified: bool = True) -> Context:
         config = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -73,6 +73,7 @@ class Cluster:
                     "cluster": {
                         "server": server or self.url,
                         "certificate-authority": str(self.folder / "ca.pem"),
+                        "insecure-skip-tls-verify": not verified,
                     },
                 }
             ],
@@ -164,6 +165,18 @@ async def test_a_certificate_that_is_not_trusted(cluster: Cluster) -> None:
     (result,) = await apply(context)
     assert result.problem is not None
     assert "not trusted" in result.problem.what
+
+
+async def test_no_key_is_sent_to_whoever_answers(cluster: Cluster) -> None:
+    for context in (
+        cluster.context(verified=False),
+        cluster.context(cluster.url.replace("https", "http")),
+    ):
+        (foretold,) = await check_writable([sink()], context)
+        (result,) = await apply(context)
+        assert result.problem == foretold
+        assert "without verifying" in foretold.what
+    assert cluster.asked == []
 
 
 async def test_without_the_package(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
