@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from provisioner.errors.harmless import clean
+from provisioner.errors.harmless import clean, inert
 from provisioner.plan import words
 from provisioner.plan.steps import (
     Await,
@@ -236,4 +236,4 @@ def _wrap(sentence: str, indent: int, width: int) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return wrapped or [""]
+    return [inert(part) for part in wrapped] or [""]  # a break may put a command first
