@@ -109,7 +109,7 @@ def _cluster(sink: KubernetesSecret, context: Context) -> _Cluster:
             Problem(
                 codes.MISSING_PACKAGE,
                 "Applying a Secret to a cluster needs the Python package kubernetes.",
-                "pip install 'provisioner[kubernetes]', or give kubernetesSecret a path and run: "
+                "pip install kubernetes, or give kubernetesSecret a path and run: "
                 "kubectl apply -f PATH",
             )
         )
