@@ -497,3 +497,27 @@ async def test_the_mask_of_a_key_with_a_percent_sign_is_of_the_key_itself(
     await write(credentials(key="a%3Ab%"), [sink("githubOutput")], runner)
     assert said == ["::add-mask::a%253Ab%25"]
     assert "key=a%3Ab%\n" in (context.cwd / "o").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+async def test_a_tracked_file_of_somebody_elses_repository_is_refused(context: Context) -> None:
+    """A container's user seldom owns the checkout that is mounted into it."""
+    (context.cwd / "a.env").touch()
+    git = ("git", "-C", str(context.cwd))
+    for arguments in (("init", "-q"), ("add", "-f", "a.env")):
+        await asyncio.to_thread(subprocess.run, [*git, *arguments], check=True)
+    for path in (context.cwd, *context.cwd.rglob("*")):
+        os.chown(path, 12345, 12345)
+    (problem,) = await check_writable([sink("dotenv", path="a.env")], context)
+    assert problem.code.id == "output.tracked"
+
+
+async def test_a_hook_asks_about_the_files_own_repository(context: Context) -> None:
+    (context.cwd / "a.env").touch()
+    git = ("git", "-C", str(context.cwd))
+    for arguments in (("init", "-q"), ("add", "-f", "a.env")):
+        await asyncio.to_thread(subprocess.run, [*git, *arguments], check=True)
+    environment = {**context.environment, "GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/nowhere/index"}
+    hook = Context(context.cwd, environment)
+    (problem,) = await check_writable([sink("dotenv", path="a.env")], hook)
+    assert problem.code.id == "output.tracked"
