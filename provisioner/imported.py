@@ -33,6 +33,7 @@ from provisioner.resources import (
     describe,
     instant_text,
     parse_instant,
+    tag_of,
 )
 
 NOT_DESCRIBABLE = define(
@@ -117,7 +118,7 @@ def _serverless(imported: Imported, workspace: str, live: Live[ServerlessEndpoin
     resource = live.resource
     if not _known(imported, live.id.arm_id, describe(live.id), resource.model):
         return
-    name = imported.name(resource.tags.get(TAG_NAME), live.id.name)
+    name = imported.name(tag_of(resource.tags, TAG_NAME), live.id.name)
     target: Document = {}
     if live.id.name != name:
         target["endpointName"] = live.id.name
@@ -148,7 +149,7 @@ def _managed(
     for live in kept:
         resource = live.resource
         name = imported.name(
-            resource.tags.get(TAG_NAME), live.id.name, f"{endpoint.id.name}-{live.id.name}"
+            tag_of(resource.tags, TAG_NAME), live.id.name, f"{endpoint.id.name}-{live.id.name}"
         )
         target: Document = {"endpointName": endpoint.id.name}
         if live.id.name != name:
@@ -246,11 +247,11 @@ def _seconds(value: float) -> str:
 
 
 def _lifetime(tags: Mapping[str, str]) -> Document:
-    instant = parse_instant(tags.get(TAG_EXPIRES))
+    instant = parse_instant(tag_of(tags, TAG_EXPIRES))
     if instant is None:
         return {}
     lifetime: Document = {"expiresAt": instant_text(instant)}
-    if tags.get(TAG_ON_EXPIRY, "").lower() == "renew":
+    if (tag_of(tags, TAG_ON_EXPIRY) or "").lower() == "renew":
         lifetime["onExpiry"] = "renew"
     return {"lifetime": lifetime}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -22,13 +23,15 @@ from provisioner.azure.client import Arm, make_session, make_transport
 from provisioner.azure.faults import load_json
 from provisioner.azure.registry import Registries
 from provisioner.azure.settings import PUBLIC_AUTHORITY, Settings
-from provisioner.azure.values import mapping, text, texts
+from provisioner.azure.values import Json, mapping, sequence, text, texts
 from provisioner.clock import Clock, SystemClock
 from provisioner.errors import Failed, Problem, UsageError
 from provisioner.errors.cloud import CloudError
 from provisioner.proxies import proxy_for
 
 _METADATA: Final = "/metadata/endpoints?api-version=2022-09-01"
+_GUARDED: Final = "/subscriptions?api-version=2022-12-01"
+_AUTHORIZATION: Final = re.compile(r'authorization(?:_uri)?="(https://[^/"]+)', re.IGNORECASE)
 _LONGEST_METADATA: Final = 1 << 20
 _MICROSOFT: Final = (*("azure.com", "usgovcloudapi.net", "chinacloudapi.cn", "microsoftazure.de"),)
 _MICROSOFT_LOGIN: Final = (
@@ -92,11 +95,27 @@ async def open_cloud(
 async def _describe(settings: Settings, session: aiohttp.ClientSession) -> _Cloud:
     """What the settings leave open is asked of the cloud itself, without a token (AZURE.md §14).
 
-    A cloud that does not describe itself is taken to accept tokens for its own address.
+    A cloud that does not describe itself is taken to accept tokens for its own address, and to
+    name its login service where it refuses a request without one.
     """
     own = settings.arm
     if settings.public or settings.emulator or (settings.audience and settings.authority):
         return _Cloud(settings.authority, (settings.audience or own).rstrip("/"))
+    authentication = await _authentication(own, session)
+    audiences = texts(authentication.get("audiences"))
+    named = own if own in {audience.rstrip("/") for audience in audiences} else None
+    audience = settings.audience or named or (audiences[0] if audiences else own)
+    authority = settings.authority or text(authentication.get("loginEndpoint"))
+    if authority is None:
+        authority = await _challenger(own, session)
+    return _Cloud(authority, audience.rstrip("/"))
+
+
+async def _authentication(own: str, session: aiohttp.ClientSession) -> Json:
+    """Who vouches for tokens, by the cloud's own description; empty where it has none.
+
+    Older versions describe several clouds in a list, each under its `resourceManager`.
+    """
     described: object = {}
     try:
         async with session.get(
@@ -109,13 +128,22 @@ async def _describe(settings: Settings, session: aiohttp.ClientSession) -> _Clou
                 described = load_json(await _body(answer))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         pass  # the first real request will tell what is wrong with the way there
-    authentication = mapping(mapping(described).get("authentication"))
-    audiences = texts(authentication.get("audiences"))
-    named = own if own in {audience.rstrip("/") for audience in audiences} else None
-    audience = settings.audience or named or (audiences[0] if audiences else own)
-    return _Cloud(
-        settings.authority or text(authentication.get("loginEndpoint")), audience.rstrip("/")
-    )
+    clouds = [mapping(cloud) for cloud in sequence(described)] or [mapping(described)]
+    ours = (c for c in clouds if (text(c.get("resourceManager")) or "").rstrip("/") == own)
+    return mapping(next(ours, clouds[0]).get("authentication"))
+
+
+async def _challenger(own: str, session: aiohttp.ClientSession) -> str | None:
+    """The login service that ARM names to whoever comes without a token; None: it names none."""
+    try:
+        async with session.get(
+            f"{own}{_GUARDED}", timeout=_METADATA_TIMEOUT, allow_redirects=False
+        ) as answer:
+            challenges = answer.headers.getall("WWW-Authenticate", ())
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return None
+    found = _AUTHORIZATION.search(", ".join(challenges))
+    return found.group(1) if found else None
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TextIO
 
 
 @dataclass(slots=True)
 class Session:
     """Filled by option callbacks while click parses, so that a usage error is printed as asked.
+
+    `typed` are the fields that the command line set, rather than the environment.
 
     `emulator` selects the emulator of this folder; the three endpoint options name another ARM.
     """
@@ -23,6 +25,7 @@ class Session:
     arm_endpoint: str | None = None
     authority: str | None = None
     ca_bundle: str | None = None
+    typed: set[str] = field(default_factory=set)
 
     @property
     def log_json(self) -> bool:
@@ -41,6 +44,16 @@ def is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:
         return False
+
+
+def together(first: TextIO, second: TextIO) -> bool:
+    """Whether both streams end in the same terminal, file or pipe, so that lines of one follow
+    lines of the other."""
+    try:
+        one, other = os.fstat(first.fileno()), os.fstat(second.fileno())
+    except (AttributeError, OSError, ValueError):
+        return True
+    return os.path.samestat(one, other)
 
 
 def width(stream: TextIO) -> int | None:

@@ -19,6 +19,7 @@ _FLAGS: Final[tuple[tuple[str, str], ...]] = (
     ("prune", "Delete what the stack has and no manifest names."),
     ("prune_subscriptions", "Also delete Marketplace subscriptions that lose their last endpoint."),
     ("ignore_lifecycle", "Deploy deprecated models all the same, with a warning."),
+    ("ignore_regions", "Deploy where the catalogue lists no region, with a warning."),
     ("ignore_limits", "Go beyond documented limits all the same, with a warning."),
 )
 
@@ -48,6 +49,8 @@ def wish_of(stack: str, values: Mapping[str, object]) -> Wish:
             prune_subscriptions=given["prune_subscriptions"],
         ),
         checks=preflight.Options(
-            ignore_lifecycle=given["ignore_lifecycle"], ignore_limits=given["ignore_limits"]
+            ignore_lifecycle=given["ignore_lifecycle"],
+            ignore_regions=given["ignore_regions"],
+            ignore_limits=given["ignore_limits"],
         ),
     )

@@ -175,11 +175,13 @@ def _camel(name: str) -> str:
 async def _spawn(folder: Path, options: Options) -> Record:
     last = _read(folder)
     wanted = [options.port] if options.port else [last.port if last is not None else 0, 0]
+    begin = 0
     for port in dict.fromkeys(wanted):
+        begin = _size(folder / "emulator.log")
         record = await _try_spawn(folder, options, port)
         if record is not None:
             return record
-    raise StartError(f"The emulator did not start.\n{_tail(folder)}")
+    raise StartError(f"The emulator did not start.\n{_tail(folder, begin)}")
 
 
 async def _try_spawn(folder: Path, options: Options, port: int) -> Record | None:
@@ -262,12 +264,20 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _tail(folder: Path) -> str:
+def _size(path: Path) -> int:
     try:
-        lines = (folder / "emulator.log").read_text("utf-8", "replace").splitlines()
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _tail(folder: Path, begin: int) -> str:
+    """The last lines of the log from byte `begin` on: what earlier servers said is over."""
+    try:
+        said = (folder / "emulator.log").read_bytes()[begin:]
     except OSError:
         return ""
-    return "\n".join(lines[-10:])
+    return "\n".join(said.decode("utf-8", "replace").splitlines()[-10:])
 
 
 @contextlib.asynccontextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 
 from provisioner.emulator import quota
 from provisioner.emulator.errors import JsonObject, bad_argument
+from provisioner.emulator.faults import FailDeployment, Logs
 from provisioner.emulator.models import Model, parse_asset_id
 from provisioner.emulator.online_endpoints import is_shared
 from provisioner.emulator.store import Resource
@@ -66,6 +68,37 @@ def check_model(call: Call, endpoint: Resource, properties: JsonObject) -> None:
             f"{', '.join(model.managed.instance_types)}.",
             "InstanceTypeNotSupported",
         )
+
+
+def check_open(call: Call, model_id: str) -> None:
+    """Refuse a new deployment of a deprecated or retired model; those that are live stay.
+
+    The words are those seen for serverless endpoints (AZURE.md §16).
+    """
+    model, _ = model_of(call.tenant, model_id)
+    today = dt.datetime.fromtimestamp(call.now, dt.UTC).date()
+    if model is not None and model.stage(today, serverless=False) in ("Deprecated", "Retired"):
+        raise bad_argument(f"The requested model {model_id} is not available.", "ModelNotAvailable")
+
+
+def too_small(call: Call, properties: JsonObject) -> FailDeployment | None:
+    """How a deployment ends on a machine below the model's least, where the model lists no sizes.
+
+    Nothing refuses it beforehand: its container comes up, and does not hold the model.
+    """
+    model, _ = model_of(call.tenant, str(properties.get("model")))
+    size = load_vm_sizes().get(str(properties.get("instanceType")).lower())
+    if model is None or model.managed is None or model.managed.instance_types or size is None:
+        return None
+    cores, gpus, memory, *_ = (int(part) for part in model.managed.min_sku.split("|"))
+    if size.vcpus >= cores and size.gpus >= gpus and size.memory_gb >= memory:
+        return None
+    reason = f"{model.name} needs {cores} cores, {gpus} GPUs and {memory} GB of memory"
+    return FailDeployment(
+        "ResourceNotReady",
+        "User container has crashed or terminated.",
+        Logs("Model download finished.", f"Out of memory: {reason}."),
+    )
 
 
 def check_counts(call: Call, endpoint: Resource) -> None:

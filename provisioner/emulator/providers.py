@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provisioner.emulator.errors import ArmError, JsonObject
+from provisioner.emulator.store import Resource
 from provisioner.emulator.tenant import Tenant
 from provisioner.emulator.versions import (
     AUTHORIZATION_VERSIONS,
@@ -90,6 +91,28 @@ def require_registration(call: Call, namespace: str) -> None:
         )
 
 
+def require_location(call: Call, workspace: Resource, kind: str) -> None:
+    """Raise ARM's 400 when the provider does not offer a resource type where the workspace is."""
+    offered = _locations(call.tenant, workspace.subscription, kind)
+    if workspace.location in offered:
+        return
+    raise ArmError(
+        400,
+        "LocationNotAvailableForResourceType",
+        f"The provided location '{workspace.location}' is not available for resource type "
+        f"'Microsoft.MachineLearningServices/{kind}'. List of available regions for the resource "
+        f"type is '{','.join(offered)}'.",
+    )
+
+
+def _locations(tenant: Tenant, subscription_id: str, kind: str) -> tuple[str, ...]:
+    """The regions that a provider reports for one of its types: all, or what the scenario says."""
+    narrowed = tenant.subscription(subscription_id).resource_locations.get(kind)
+    if narrowed is not None:
+        return tuple(region for region in REGIONS if region in narrowed)
+    return tuple(REGIONS) if kind.partition("/")[0] in _REGIONAL else ()
+
+
 def mark_registered(call: Call, namespace: str) -> None:
     """Register a provider at once, if it is not."""
     subscription_id = call.params["subscriptionId"]
@@ -114,11 +137,12 @@ def _namespace(call: Call) -> str:
 
 def _provider(call: Call, namespace: str) -> JsonObject:
     subscription_id = call.params["subscriptionId"]
-    displayed = [display for display, _ in REGIONS.values()]
     types = [
         {
             "resourceType": kind,
-            "locations": displayed if kind.split("/")[0] in _REGIONAL else [],
+            "locations": [
+                REGIONS[region][0] for region in _locations(call.tenant, subscription_id, kind)
+            ],
             "apiVersions": list(reversed(versions)),
             "defaultApiVersion": versions[-1],
             "capabilities": "SupportsTags, SupportsLocation" if "/" not in kind else "None",

@@ -43,6 +43,12 @@ Cause = Literal[
 ]
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _REGION = re.compile(r"[a-z][a-z0-9]{2,}")
+PLACED = (
+    "workspaces/serverlessEndpoints",
+    "workspaces/onlineEndpoints",
+    "workspaces/onlineEndpoints/deployments",
+)
+"""The resource types of Microsoft.MachineLearningServices whose regions a scenario can narrow."""
 OWN_IDS = uuid.UUID("6f0f4a4e-5c0c-4f0e-9a55-6b7c8f2d1e3a")
 
 
@@ -134,7 +140,8 @@ class OfferRestriction:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """An Azure subscription; `quotas` is {region or "*": {VM family: cores}}."""
+    """An Azure subscription; `quotas` is {region or "*": {VM family: cores}}, `resource_locations`
+    {resource type: regions in which the provider offers it}."""
 
     id: str
     name: str
@@ -152,6 +159,7 @@ class Subscription:
     resource_groups: tuple[ResourceGroup, ...] = ()
     locks: tuple[LockSpec, ...] = ()
     quotas: Mapping[str, Mapping[str, FamilyQuota]] = field(default_factory=dict)
+    resource_locations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     offer_restrictions: tuple[OfferRestriction, ...] = ()
     endpoint_limit: int = 100
     deployment_limit: int = 500
@@ -160,6 +168,11 @@ class Subscription:
         _check_guid("subscription id", self.id)
         if not re.fullmatch(r"[A-Z]{2}", self.billing_country):
             raise ValueError("billingCountry is an ISO 3166 code of two capitals, such as US")
+        for kind, regions in self.resource_locations.items():
+            if kind not in PLACED:
+                raise ValueError(f"resourceLocations has no '{kind}'; it takes {', '.join(PLACED)}")
+            for region in regions:
+                _check_region(region)
 
     @property
     def free(self) -> bool:

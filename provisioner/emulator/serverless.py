@@ -16,9 +16,11 @@ from provisioner.emulator.mlresource import (
     PARTIAL_IDENTITY,
     PARTIAL_SKU,
     SKU,
+    SWITCH,
     TAGS,
     as_read,
     check_free,
+    check_host,
     check_location,
     child,
     envelope,
@@ -32,10 +34,10 @@ from provisioner.emulator.mlresource import (
 from provisioner.emulator.models import Model, parse_asset_id
 from provisioner.emulator.operations import Work, accepted, created
 from provisioner.emulator.paging import ml_page
-from provisioner.emulator.providers import require_registration
+from provisioner.emulator.providers import require_location, require_registration
 from provisioner.emulator.store import Operation, Resource
 from provisioner.emulator.tenant import Tenant, new_key, refuse
-from provisioner.emulator.validation import Obj, Shape, clean
+from provisioner.emulator.validation import Obj, Shape, clean, enum
 from provisioner.emulator.wire import Call, Reply
 
 KIND: Final = "serverlessEndpoints"
@@ -48,10 +50,11 @@ KEY_REQUEST = Obj({"keyType": "string", "keyValue": "string"}, required=("keyTyp
 
 
 def _shape(stable: bool) -> Obj:
-    properties: dict[str, Shape] = {"authMode": "string", "modelSettings": _MODEL_SETTINGS}
+    modes = enum("Key") if stable else enum("Key", "AAD")
+    properties: dict[str, Shape] = {"authMode": modes, "modelSettings": _MODEL_SETTINGS}
     if stable:
         properties["contentSafety"] = Obj(
-            {"contentSafetyStatus": "string"}, required=("contentSafetyStatus",)
+            {"contentSafetyStatus": SWITCH}, required=("contentSafetyStatus",)
         )
     else:
         properties["offer"] = _OFFER
@@ -152,6 +155,8 @@ def put(call: Call) -> Reply:
     existing = call.tenant.store.get(f"{workspace.id}/{KIND}/{name}")
     if existing is not None:
         return _update(call, existing, body)
+    check_host(workspace)
+    require_location(call, workspace, f"workspaces/{KIND}")
     check_free(call, workspace, KIND, name)
     properties = body["properties"]
     model_id = _model_id(call.tenant, properties)
@@ -238,6 +243,8 @@ def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
     for name in ("tags", "sku"):
         if body.get(name) is not None:
             resource.body[name] = body[name]
+    if body.get("identity") is not None:
+        resource.body["identity"] = identity_shown(body["identity"], call, resource.key)
     resource.changed = call.now
     seconds = call.tenant.scenario.durations.update.of(resource.key)
     operation = engine.begin(call, resource, _work(call, "update", seconds))

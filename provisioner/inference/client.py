@@ -122,11 +122,7 @@ class Client:
 
     async def ask(self, call: Call) -> Chunk:
         """The whole answer to a call that is not streamed. Raises CallFailed."""
-        document = await self.post(call.path, call.body(), call.headers)
-        try:
-            return read(document)
-        except ValueError as error:
-            raise self._unintelligible(call.path, str(error)) from error
+        return self._read(call.path, await self.post(call.path, call.body(), call.headers))
 
     async def post(
         self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
@@ -196,14 +192,20 @@ class Client:
             document = json.loads(data)
             if not isinstance(document, dict):
                 raise ValueError("it is no object")
-            if document.get("error") is not None:
-                told = document["error"]
-                status = told.get("status") if isinstance(told, dict) else None
-                said = self._masked(data.encode("utf-8", "replace"))
-                refusal = Refusal(status if isinstance(status, int) else 500, said)
-                raise self._failed(refusal, path)
-            return read(document)
         except (ValueError, RecursionError) as error:
+            raise self._unintelligible(path, str(error)) from error
+        return self._read(path, document)
+
+    def _read(self, path: str, document: Mapping[str, Any]) -> Chunk:
+        """What came with a 200: an answer, or the error of a service that had begun to answer."""
+        told = document.get("error")
+        if told is not None:
+            status = told.get("status") if isinstance(told, dict) else None
+            said = self._masked(json.dumps(document).encode())
+            raise self._failed(Refusal(status if isinstance(status, int) else 500, said), path)
+        try:
+            return read(document)
+        except ValueError as error:
             raise self._unintelligible(path, str(error)) from error
 
     @asynccontextmanager

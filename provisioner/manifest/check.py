@@ -38,6 +38,7 @@ class Checked:
     workspaces: Sequence[Loaded[Workspace]]
     deployments: Sequence[Deployment]
     incomplete: bool
+    unsure: bool
     problems: list[Problem] = field(default_factory=list)
 
     def add(  # noqa: PLR0913 - the parts of one sentence
@@ -61,13 +62,14 @@ def check(
     deployments: Sequence[Deployment],
     *,
     incomplete: bool,
+    unsure: bool,
 ) -> list[Problem]:
     """What is wrong between the documents, and against the catalogue; errors and warnings.
 
-    `incomplete`: some documents could not be read, so that a reference that leads nowhere may be
-    one to those, and sums may lack a part; neither is reported then.
+    `incomplete`: some documents could not be read, so that sums may lack a part; `unsure`: one of
+    them may be a Workspace, to which a reference may lead. Neither is reported then.
     """
-    found = Checked(workspaces, deployments, incomplete)
+    found = Checked(workspaces, deployments, incomplete, unsure)
     _duplicates(found)
     _regions(found)
     places = _places(found)
@@ -170,7 +172,7 @@ def _one_region(
 def _unknown_workspace(
     found: Checked, one: Deployment, reference: str, declared: Iterable[str]
 ) -> None:
-    if found.incomplete:
+    if found.unsure:
         return
     meant = near(reference, declared)
     if meant:

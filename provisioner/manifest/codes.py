@@ -91,6 +91,12 @@ UNKNOWN_WORKSPACE: Final = _code(
     "workspace document missing",
     "A ModelDeployment names a Workspace document that none of the files holds.",
 )
+NO_MATCH: Final = _code(
+    "no-match",
+    "the labels fit no deployment",
+    "With -l, only deployments with such labels count, and these manifests have none. Nothing is "
+    "done for them.",
+)
 REGION: Final = _code("region", "unknown Azure region", "No Azure region has this name.")
 REGION_MISMATCH: Final = _code(
     "region-mismatch",
@@ -105,7 +111,9 @@ MODEL: Final = _code(
 UNKNOWN_MODEL: Final = _code(
     "unknown-model",
     "no such model",
-    "The catalogue knows the registry, and in it a model of nearly this name, but not this one.",
+    "The catalogue knows the registry, and in it a model of nearly this name, but not this one. "
+    "Where it can only be a slip of the pen that is an error, else a warning: models appear that "
+    "the catalogue does not have, and the registry is asked before anything is written.",
 )
 INSTANCE_TYPE: Final = _code(
     "instance-type", "unknown VM size", "The instance type is not the name of an Azure VM size."

@@ -1,7 +1,7 @@
 """What the catalogue knows better than the manifest: models and VM sizes; and where outputs go.
 
-Only a near miss of something known is an error: registries and VM sizes exist that the catalogue
-does not list, and preflight asks Azure about those.
+Only a slip of the pen is an error: registries, models and VM sizes exist that the catalogue does
+not list, and preflight asks Azure about those.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from provisioner import catalog
 from provisioner.errors import Problem, Severity
 from provisioner.manifest import codes
 from provisioner.manifest.loaded import Loaded
-from provisioner.manifest.near import near
+from provisioner.manifest.near import is_slip, near
 from provisioner.manifest.schema import ModelDeployment
 from provisioner.manifest.sinks import (
     AzureDevOps,
@@ -32,7 +32,7 @@ from provisioner.resources import ModelRef
 
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _VM_SIZE: Final = re.compile(
-    r"Standard_[A-Z]{1,3}\d{1,3}(-\d{1,3})?[a-z]{0,6}(_[A-Za-z0-9]{1,8}){0,2}", re.IGNORECASE
+    r"Standard_[A-Z]{1,3}\d{1,3}(-\d{1,3})?[a-z]{0,6}(_[A-Za-z0-9]{1,8}){0,3}", re.IGNORECASE
 )
 
 
@@ -64,11 +64,15 @@ def model(loaded: Loaded[ModelDeployment]) -> Problem | None:
     meant = known.near(ref.id)
     if not meant:
         return None
+    slip = any(is_slip(f"{ref.registry}/{ref.name}", short) for short in meant)
     return Problem(
         codes.UNKNOWN_MODEL,
         f'the registry {ref.registry} is not known to hold "{ref.name}"',
-        "did you mean " + " or ".join(f'"{short}"' for short in meant) + "?",
-        position=position,
+        "did you mean "
+        + " or ".join(f'"{short}"' for short in meant)
+        + ("?" if slip else "? If it is newer than the catalogue, nothing needs to change"),
+        Severity.ERROR if slip else Severity.WARNING,
+        position,
     )
 
 
@@ -119,14 +123,16 @@ def instance_type(loaded: Loaded[ModelDeployment]) -> Problem | None:
         f'did you mean "{meant}"?'
         if meant
         else "write it as Azure does, such as Standard_NC24ads_A100_v4",
-        position=loaded.position("spec", "target", "managedCompute", "instanceType"),
+        Severity.WARNING if well_formed else Severity.ERROR,
+        loaded.position("spec", "target", "managedCompute", "instanceType"),
     )
 
 
 def _misspelt(size: str, meant: str) -> bool:
-    """Whether a well-formed size is a GPU size with a slip in its letters.
+    """Whether a well-formed size may be a GPU size with a slip in its letters.
 
-    Other figures make another size (v5 beside v4), which may exist though it is not listed.
+    It may as well be another one: Azure has both NC24s_v3 and NC24rs_v3. Other figures make another
+    size in any case (v5 beside v4).
     """
     gpu = meant.startswith("Standard_N")
     return gpu and re.findall(r"\d+", size) == re.findall(r"\d+", meant)

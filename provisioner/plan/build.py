@@ -21,6 +21,7 @@ from provisioner.plan.managed import (
 from provisioner.plan.scene import claimant
 from provisioner.plan.serverless import plan_serverless, remove_serverless
 from provisioner.plan.steps import Because, Create, Plan, Replace, Step, Unchanged
+from provisioner.plan.vacate import vacated
 from provisioner.resources import (
     Live,
     ModelRef,
@@ -166,7 +167,7 @@ def _finish(draft: Draft, observed: Observed) -> Plan:
     return Plan(
         stack=draft.stack,
         now=draft.now,
-        steps=ordered(draft.steps),
+        steps=ordered(vacated(draft.steps, observed)),
         unchanged=tuple(one for one in draft.unchanged if one.id not in touched),
         refusals=tuple(draft.refusals),
         notices=tuple(draft.notices),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -102,17 +103,33 @@ def save(plan: Plan, basis: Basis) -> str:
     return json.dumps({**body, "seal": _seal(body)}, indent=2) + "\n"
 
 
+def not_a_plan(name: str, what: str) -> Problem:
+    """Most often a manifest without its -f; the hint must not have it overwritten."""
+    hint = f"for manifests: provision apply -f {shlex.quote(name)}"
+    return Problem(NOT_A_PLAN, what, f"{hint}; a plan is saved with: provision plan --out FILE")
+
+
+def is_plan(text: str) -> bool:
+    """Whether `text` was written by `save`, by whatever version, whole or edited."""
+    return _body(text) is not None
+
+
+def _body(text: str) -> Json | None:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) and body.get("kind") == _KIND else None
+
+
 def load(text: str, name: str) -> SavedPlan:
     """Read a plan file; `name` is for messages.
 
     Raises UsageError when it is none, Refused when it was edited or made by another version.
     """
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict) or body.get("kind") != _KIND:
-        raise _not_a_plan(name)
+    body = _body(text)
+    if body is None:
+        raise UsageError(not_a_plan(name, f"{name} is not a saved plan"))
     seal = body.pop("seal", None)
     if body.get("version") != __version__ or body.get("format") != FORMAT:
         raise Refused(
@@ -128,18 +145,8 @@ def load(text: str, name: str) -> SavedPlan:
         )
     found = _saved(body)
     if found is None:
-        raise _not_a_plan(name)
+        raise UsageError(not_a_plan(name, f"{name} is not a saved plan"))
     return found
-
-
-def _not_a_plan(name: str) -> UsageError:
-    return UsageError(
-        Problem(
-            NOT_A_PLAN,
-            f"{name} is not a saved plan",
-            f"make one with: provision plan -f … --out {name}",
-        )
-    )
 
 
 def require_same(saved: SavedPlan, now: Basis) -> None:

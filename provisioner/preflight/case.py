@@ -34,11 +34,13 @@ NOT_CHECKED = define(
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person chose. `ignore_lifecycle` and `ignore_limits` turn those refusals into
-    warnings, `rights_may_lag` those for missing rights: a role that was just assigned shows later,
-    and the apply waits for it. `thorough` judges also what the plan leaves as it is (doctor)."""
+    """What the person chose. `ignore_lifecycle`, `ignore_regions` and `ignore_limits` turn those
+    refusals into warnings, `rights_may_lag` those for missing rights: a role that was just assigned
+    shows later, and the apply waits for it. `thorough` judges also what the plan leaves as it is
+    (doctor)."""
 
     ignore_lifecycle: bool = False
+    ignore_regions: bool = False
     ignore_limits: bool = False
     rights_may_lag: bool = False
     thorough: bool = False
@@ -135,8 +137,10 @@ class Case:
     def shared_quota(self, endpoint: ResourceId) -> bool:
         """Whether the endpoint's deployments draw on shared quota rather than the own one."""
         wanted = self.endpoints.get(endpoint)
-        if wanted is not None:
-            return wanted.shared_quota
+        return wanted.shared_quota if wanted is not None else self.drew_on_shared_quota(endpoint)
+
+    def drew_on_shared_quota(self, endpoint: ResourceId) -> bool:
+        """Whether what is live of the endpoint draws on shared quota, whatever is wanted."""
         live = next(
             (one for one in self.seen(endpoint.workspace).endpoints if one.id == endpoint), None
         )

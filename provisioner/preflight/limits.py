@@ -20,6 +20,7 @@ from provisioner.resources import (
     Kind,
     ResourceId,
     ServerlessEndpoint,
+    State,
     WorkspaceId,
 )
 
@@ -59,12 +60,15 @@ def _gone(case: Case) -> set[ResourceId]:
 
 
 def _one_per_model(case: Case) -> Iterator[Problem]:
-    """One finding per workspace and model, however many endpoints want it."""
+    """One finding per workspace and model, however many endpoints want it.
+
+    One whose creation failed serves nobody; that it stands in the way is not known.
+    """
     gone = _gone(case)
     holders: dict[_Place, dict[ResourceId, Step | None]] = {}
     for view in case.observed.values():
         for live in view.serverless:
-            if live.id not in gone:
+            if live.id not in gone and live.state is not State.FAILED:
                 holders.setdefault(_place_of(live.resource), {})[live.id] = None
     for step in case.new():
         if isinstance(step.resource, ServerlessEndpoint):

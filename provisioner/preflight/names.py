@@ -88,8 +88,8 @@ def check_names(case: Case) -> Iterator[Problem]:
 
 
 def _live(case: Case) -> _Taken:
-    """Who holds which name today; what the plan deletes frees its name only some minutes later,
-    so that it still counts."""
+    """Who holds which name today. What the plan deletes is not counted: who takes its name waits
+    until it is free."""
     taken: _Taken = {}
     own = {step.target for step in case.plan.steps if isinstance(step, Delete)}
     for view in case.observed.values():

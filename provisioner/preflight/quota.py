@@ -10,7 +10,7 @@ possibly where it is freed at the same time; only what cannot fit either way is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -23,7 +23,8 @@ from provisioner.plan.steps import Create, Delete, Replace, Rollout, Update
 from provisioner.preflight.case import NOT_CHECKED, Case, listed, plural, unread
 from provisioner.preflight.constraints import RegionKey, Unread
 from provisioner.preflight.sizes import allowed_sizes, size_of
-from provisioner.resources import Kind, OnlineDeployment
+from provisioner.preflight.workspace import hosts
+from provisioner.resources import Kind, OnlineDeployment, normal_region
 
 QUOTA_SHORT = define(
     "preflight.quota-short",
@@ -80,10 +81,20 @@ class Shortage:
     def blocks(self) -> bool:
         return self.least > self.free
 
+    @property
+    def takers(self) -> list[Demand]:
+        return [one for one in self.demands if one.cores > 0]
+
+    @property
+    def mover(self) -> Demand | None:
+        """The first demand without which the rest fits."""
+        return next((one for one in self.takers if self.needed - one.cores <= self.free), None)
+
 
 def check_quota(case: Case) -> Iterator[Problem]:
     """One finding per VM family and region that is short, with its arithmetic and the ways out."""
-    for key, ledger in _ledgers(case).items():
+    ledgers = _ledgers(case)
+    for key, ledger in ledgers.items():
         answer = case.facts.usages.get(key)
         if answer is None:
             continue
@@ -102,7 +113,7 @@ def check_quota(case: Case) -> Iterator[Problem]:
                 continue
             short = _short(key, family, usage, demands)
             if short is not None:
-                yield _finding(case, short)
+                yield _finding(case, short, ledgers)
 
 
 def shortages(case: Case) -> tuple[Shortage, ...]:
@@ -137,8 +148,6 @@ def _ledgers(case: Case) -> dict[RegionKey, _Ledger]:
     late = _late(case)
     for step in case.plan.steps:
         if step.target.kind is not Kind.ONLINE_DEPLOYMENT:
-            continue
-        if case.shared_quota(step.target.endpoint):
             continue
         key = (step.target.workspace.subscription, case.region(step.target.workspace))
         _enter(case, found.setdefault(key, _Ledger()), key, step, late)
@@ -179,6 +188,8 @@ def _enter(case: Case, ledger: _Ledger, key: RegionKey, step: Step, late: frozen
 
 
 def _take(case: Case, ledger: _Ledger, key: RegionKey, step: Step, one: OnlineDeployment) -> None:
+    if case.shared_quota(one.id.endpoint):
+        return
     size = size_of(case, key, one.instance_type)
     if size is None:
         ledger.unknown.append((step, one.instance_type))
@@ -197,6 +208,8 @@ def _give(
     *,
     sure: bool,
 ) -> None:
+    if case.drew_on_shared_quota(one.id.endpoint):
+        return
     size = size_of(case, key, one.instance_type)
     if size is None:
         return
@@ -246,8 +259,8 @@ def _not_judged(case: Case, step: Step, why: str) -> Problem:
     )
 
 
-def _finding(case: Case, short: Shortage) -> Problem:
-    takers = [one for one in short.demands if one.cores > 0]
+def _finding(case: Case, short: Shortage, ledgers: Mapping[RegionKey, _Ledger]) -> Problem:
+    takers = short.takers
     first = takers[0]
     key = "instanceCount" if isinstance(first.step, Update) else "instanceType"
     free = f"{short.free} free ({short.usage.used} of {short.usage.limit} in use)"
@@ -262,7 +275,7 @@ def _finding(case: Case, short: Shortage) -> Problem:
     return Problem(
         QUOTA_SHORT,
         what,
-        _ways_out(case, short),
+        _ways_out(case, short, ledgers),
         severity=severity,
         position=case.at(first.step, "spec", "target", "managedCompute", key),
         resource=f"/subscriptions/{short.key[0]}",
@@ -286,25 +299,32 @@ def _lines(short: Shortage) -> tuple[str, ...]:
     return (*lines, f"together {short.needed}, free {short.free}")
 
 
-def _ways_out(case: Case, short: Shortage) -> str:
-    """Shared quota, another size, another region, an increase: whatever applies, best first."""
-    first = next(one for one in short.demands if one.cores > 0)
-    missing = short.needed - short.free
-    ways = [
-        *_shared_way(case, first),
-        *_sizes_way(case, short, first),
-        *_regions_way(case, short),
-        f"ask for {plural(missing, 'more core')} of {first.family} in {short.key[1]} at {INCREASE}",
-    ]
+def _ways_out(case: Case, short: Shortage, ledgers: Mapping[RegionKey, _Ledger]) -> str:
+    """Shared quota, another size, another region, an increase: whatever applies, best first.
+
+    Each is enough by itself: what this run takes elsewhere is not counted as free there, and one
+    deployment is told to move only if the others fit without it.
+    """
+    mover = short.mover
+    ways = list(_shared_way(case, short, [mover] if mover is not None else short.takers))
+    if mover is not None:
+        ways += _sizes_way(case, short, mover, ledgers)
+    ways += _regions_way(case, short, ledgers)
+    missing = plural(short.needed - short.free, "more core")
+    ways.append(f"ask for {missing} of {short.takers[0].family} in {short.key[1]} at {INCREASE}")
     return "; or ".join(ways)
 
 
-def _shared_way(case: Case, first: Demand) -> Iterator[str]:
-    model = _model(case, first)
-    if model is not None and model.shared_capacity:
+def _whose(short: Shortage, movers: Sequence[Demand]) -> str:
+    return f" for {listed(_names(movers), 4)}" if len(short.takers) > 1 else ""
+
+
+def _shared_way(case: Case, short: Shortage, movers: Sequence[Demand]) -> Iterator[str]:
+    models = [_model(case, one) for one in movers]
+    if all(model is not None and model.shared_capacity for model in models):
         yield (
-            "set sharedQuota: true, for a test: Azure then deletes the endpoint after 168 h "
-            "(Enterprise Agreement subscriptions)"
+            f"set sharedQuota: true{_whose(short, movers)}, for a test: Azure then deletes the "
+            "endpoint after 168 h (Enterprise Agreement subscriptions)"
         )
 
 
@@ -315,37 +335,58 @@ def _model(case: Case, demand: Demand) -> RegistryModel | None:
     return case.facts.registry_model(resource.model)
 
 
-def _sizes_way(case: Case, short: Shortage, first: Demand) -> Iterator[str]:
+def _room(usage: Usage, family: str, key: RegionKey, ledgers: Mapping[RegionKey, _Ledger]) -> int:
+    """Cores of a family that are free, less those that this run takes there."""
+    ledger = ledgers.get(key) or _Ledger()
+    demands = ledger.demands.get(family, ())
+    return usage.limit - usage.used - max(0, sum(one.cores for one in demands if one.sure))
+
+
+def _sizes_way(
+    case: Case, short: Shortage, mover: Demand, ledgers: Mapping[RegionKey, _Ledger]
+) -> Iterator[str]:
     """Other sizes that the model allows and that fit into what is free here."""
     usages = case.facts.usages.get(short.key)
-    resource = getattr(first.step, "resource", None)
+    resource = getattr(mover.step, "resource", None)
     if usages is None or isinstance(usages, Unread) or not isinstance(resource, OnlineDeployment):
         return
     fits = []
     for size in allowed_sizes(case, short.key, resource):
         usage = usage_of(size.family, usages)
         cores, text = arithmetic(size, resource.instance_count)
-        if usage is not None and size.name.lower() != resource.instance_type.lower():
-            free = usage.limit - usage.used
-            if cores <= free:
-                fits.append((cores, f"{size.name} ({text}, {free} free)"))
+        if usage is None or size.name.lower() == resource.instance_type.lower():
+            continue
+        family = family_key(size.family)
+        room = (
+            short.free - short.needed + mover.cores
+            if family == short.family
+            else _room(usage, family, short.key, ledgers)
+        )
+        if cores <= room:
+            fits.append((cores, f"{size.name} ({text}, {usage.limit - usage.used} free)"))
     if fits:
         fits.sort()
-        yield f"use instanceType {listed([text for _, text in fits], 3)}"
+        named = " or ".join(text for _, text in fits[:3])
+        yield f"use instanceType {named}{_whose(short, [mover])}"
 
 
-def _regions_way(case: Case, short: Shortage) -> Iterator[str]:
+def _regions_way(
+    case: Case, short: Shortage, ledgers: Mapping[RegionKey, _Ledger]
+) -> Iterator[str]:
     """Regions of the caller's own workspaces where the family has enough."""
     places: dict[str, list[str]] = {}
     for one in case.facts.elsewhere.get(short.key[0], ()):
-        places.setdefault(one.region, []).append(one.id.name)
+        if hosts(one):
+            places.setdefault(normal_region(one.region), []).append(one.id.name)
+    wanted = sum(one.cores for one in short.takers)
     found = []
     for region, names in sorted(places.items()):
-        usages = case.facts.usages.get((short.key[0], region))
+        key = (short.key[0], region)
+        usages = case.facts.usages.get(key)
         if region == short.key[1] or usages is None or isinstance(usages, Unread):
             continue
         usage = usage_of(short.family, usages)
-        if usage is not None and usage.limit - usage.used >= short.needed:
+        if usage is not None and _room(usage, short.family, key, ledgers) >= wanted:
             free = usage.limit - usage.used
             found.append(f"{names[0]} in {region} ({free} free)")
     if found:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from provisioner.catalog import load
-from provisioner.errors import Problem, Who, define
+from provisioner.errors import Problem, Severity, Who, define
 from provisioner.plan.steps import Create, Replace
 from provisioner.preflight.case import Case, known_model, listed
 from provisioner.preflight.constraints import Unread
@@ -56,16 +56,18 @@ def _serverless(
     if known is None or facts is None or facts.regions is None or region in facts.regions:
         return
     regions = sorted(facts.regions)
+    ignored = case.options.ignore_regions
     yield Problem(
         MODEL_REGION,
         f"{wanted.model.name} is not served in {region}, where the workspace "
         f"{wanted.id.workspace.name} is",
-        _elsewhere(case, regions),
+        _elsewhere(case, regions)
+        + ("" if ignored else f"; or, where Azure serves it in {region} by now: --ignore-regions"),
+        severity=Severity.WARNING if ignored else Severity.ERROR,
         position=case.at(step, "spec", "workspace"),
         resource=wanted.id.workspace.arm_id,
         details=(
-            f"it is served in {listed(regions, 20)} (as of {known.dated}; provision models "
-            "refresh renews the list)",
+            f"it is served in {listed(regions, 20)}, as of {known.dated}",
             "the country of the billing account is another test, made when the offer is bought",
         ),
     )

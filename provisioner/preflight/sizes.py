@@ -70,7 +70,7 @@ def too_small(size: VmSize, least: Minimum) -> list[str]:
 def allowed_sizes(case: Case, key: RegionKey, deployment: OnlineDeployment) -> Iterator[VmSize]:
     """The sizes on which the model may run, as far as is known: its list, else what is big enough.
 
-    Without either, none: a guess would not help.
+    Without either, none: a guess would not help. Those that are big enough come smallest first.
     """
     names, _ = allow_list(case.facts, deployment.model)
     if names:
@@ -81,5 +81,5 @@ def allowed_sizes(case: Case, key: RegionKey, deployment: OnlineDeployment) -> I
         return
     least = minimum(case.facts, deployment.model)
     if least is not None:
-        offered = case.sizes.get(key, {}).values()
+        offered = sorted(case.sizes.get(key, {}).values(), key=lambda size: (size.vcpus, size.gpus))
         yield from (size for size in offered if not too_small(size, least))

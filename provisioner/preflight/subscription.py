@@ -58,8 +58,11 @@ _FREE: Final = re.compile(
     re.IGNORECASE,
 )
 _PARTNER: Final = re.compile(r"^CSP", re.IGNORECASE)
-_CREDIT: Final = re.compile(r"^(?:Sponsored|MSDN|MPN|BizSpark|VisualStudio)", re.IGNORECASE)
-"""Quota ids as Azure's subscription offers have them, e.g. FreeTrial_2014-09-01."""
+_CREDIT: Final = re.compile(
+    r"^(?:Sponsored|MSDN(?!DevTest)|MPN|BizSpark|VisualStudio)", re.IGNORECASE
+)
+"""Quota ids as Azure's subscription offers have them, e.g. FreeTrial_2014-09-01. MSDNDevTest is the
+pay-as-you-go and the enterprise offer for development: an invoice, no credit."""
 
 _BILLING: Final = "Cost Management + Billing in the Azure portal"
 

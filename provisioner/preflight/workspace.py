@@ -28,8 +28,8 @@ REGION_DIFFERS = define(
 WORKSPACE_NOT_READY = define(
     "preflight.workspace-not-ready",
     "a workspace is not ready",
-    "An operation on the workspace itself is running or has failed; endpoints in it cannot be "
-    "created until that has ended well.",
+    "An operation on the workspace itself is running or has failed. In one that is being deleted "
+    "nothing can be created; one whose last change failed may serve its endpoints all the same.",
     Who.WORKSPACE_OWNER,
 )
 WORKSPACE_KIND = define(
@@ -48,6 +48,11 @@ NETWORK_NOT_READY = define(
 )
 
 _HOSTS: Final = frozenset({"default", "hub", "project", ""})
+
+
+def hosts(live: Workspace) -> bool:
+    """Whether endpoints can be made in a workspace, as far as its kind and state say."""
+    return live.kind.lower() in _HOSTS and live.state.lower() != "deleting"
 
 
 def check_workspaces(case: Case) -> Iterator[Problem]:
@@ -99,9 +104,7 @@ def _condition(wanted: WantedWorkspace, live: Workspace) -> Iterator[Problem]:
             WORKSPACE_NOT_READY,
             f"the workspace {wanted.id.name} is {live.state}",
             "look at the workspace in the Azure portal, or wait for its operation to end",
-            severity=Severity.ERROR
-            if state in ("failed", "canceled", "deleting")
-            else Severity.WARNING,
+            severity=Severity.ERROR if state == "deleting" else Severity.WARNING,
             position=wanted.position,
             resource=wanted.id.arm_id,
         )

@@ -104,6 +104,34 @@ async def test_a_cloud_that_describes_itself_is_believed(azure: Azure) -> None:
     assert "authorization" not in metadata.headers
 
 
+async def test_a_cloud_among_several_that_are_described(azure: Azure) -> None:
+    login = {"loginEndpoint": azure.script.url, "audiences": ["https://management.core.local/"]}
+    azure.metadata = Answer(
+        body=[
+            {"resourceManager": "https://elsewhere", "authentication": {"loginEndpoint": "x"}},
+            {"resourceManager": f"{azure.script.url}/", "authentication": login},
+        ]
+    )
+    async with connect(dataclasses.replace(azure.settings, emulator=False, authority=None)):
+        pass
+    assert azure.scopes == ["https://management.core.local/.default"]
+
+
+async def test_a_login_service_that_only_a_refusal_names(azure: Azure) -> None:
+    url = azure.script.url
+    challenge = f'Bearer authorization_uri="{url}/{TENANT}", error="invalid_token"'
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path == "/subscriptions" and "authorization" not in asked.headers:
+            return refusal(401, "AuthenticationFailed", **{"WWW-Authenticate": challenge})
+        return azure.answer(asked)
+
+    azure.script.handler = answer
+    async with connect(dataclasses.replace(azure.settings, emulator=False, authority=None)):
+        pass
+    assert azure.scopes == [f"{url}/.default"]
+
+
 @pytest.mark.parametrize(
     "metadata",
     [refusal(404, "NotFound"), Answer(body=b"<html>"), Answer(body=[1]), Answer(body={"a": 1})],

@@ -7,8 +7,8 @@ Keys of `facts` (all optional): `workspaces` {name: {region, kind, state, isolat
 {registry/name: {versions, skus, minSku, shared, legacy, deprecation, retirement} or null};
 `rights` {subscription|group|workspace: [{actions, notActions}] or null}; `locks`
 [{name, level, scope}]; `agreement` {accepted} or null; `unread` [questions]; `live`
-{serverless: [{name, model, …}], deployments: [{name, endpoint, model, …}]};
-`elsewhere` {workspace: region}.
+{serverless: [{name, model, state, …}], deployments: [{name, endpoint, model, …}]};
+`elsewhere` {workspace: region}, `elsewhereKinds` {workspace: kind}.
 """
 
 from __future__ import annotations
@@ -86,9 +86,10 @@ class FactCloud:
 
     async def workspaces(self, subscription: str) -> Sequence[Workspace]:
         self._asked("workspaces", f"GET /subscriptions/{subscription}")
+        kinds = self.facts.get("elsewhereKinds", {})
         places = {"mlw-prod": REGION, **self.facts.get("elsewhere", {})}
         return [
-            Workspace(WorkspaceId(subscription, "rg", name), region)
+            Workspace(WorkspaceId(subscription, "rg", name), region, kinds.get(name, "Default"))
             for name, region in places.items()
         ]
 
@@ -120,7 +121,7 @@ class FactCloud:
                     ModelRef.parse(one["model"]),
                     tags=_tags(one),
                 ),
-                State.SUCCEEDED,
+                State(one.get("state", "Succeeded")),
             )
             for one in self._live("serverless")
             if one.get("workspace", workspace.name) == workspace.name

@@ -81,6 +81,13 @@ async def test_patience_ends(tmp_path: Path, wait: str | None, slept: int) -> No
             codes.REFUSED,
             ("bad",),
         ),
+        (
+            422,
+            b'{"detail": [{"loc": ["body", "best_of"], "msg": "Field required"}, {"msg": "b"}]}',
+            codes.REFUSED,
+            ("Field required; b",),
+        ),
+        (422, b'{"detail": [{"loc": ["body", "messages"]}]}', codes.REFUSED, ("HTTP 422",)),
         (413, b"[" * 100_000, codes.TOO_LONG, None),
     ],
 )
@@ -98,7 +105,8 @@ async def test_envelopes(
     if details is not None:
         assert failed.problem.details == details
     if status == 422:
-        assert "--best-of" in failed.problem.hint
+        assert ("--best-of" in failed.problem.hint) is (b"best_of" in body)
+        assert "--messages" not in failed.problem.hint
 
 
 @pytest.mark.parametrize(
@@ -119,6 +127,27 @@ def test_markup_without_an_end_takes_no_time(part: str) -> None:
     started = time.process_time()
     problem_of(Refusal(500, (part * 256_000)[:256_000].encode()), "x")
     assert time.process_time() - started < 2
+
+
+async def test_an_error_with_a_good_status_is_told(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return _json({"error": {"message": "engine died", "status": 503}})
+
+    async with odd(handler, tmp_path) as endpoint:
+        for stream in (False, True):
+            failed = await failure(endpoint, replace(HELLO, stream=stream))
+            assert failed.problem.code is codes.UNAVAILABLE
+            assert failed.problem.details == ("engine died",)
+
+
+async def test_content_in_parts_is_read(tmp_path: Path) -> None:
+    parts = [{"type": "thinking"}, {"type": "text", "text": "o"}, {"type": "text", "text": "k"}]
+
+    async def handler(request: web.Request) -> web.Response:
+        return _json({"choices": [{"message": {"content": parts}, "finish_reason": "stop"}]})
+
+    async with odd(handler, tmp_path) as endpoint, Client(endpoint, QuickClock()) as client:
+        assert (await client.ask(HELLO)).pieces[0].text == "ok"
 
 
 async def test_an_endless_answer_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

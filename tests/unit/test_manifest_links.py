@@ -53,7 +53,7 @@ def test_a_link_within_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert len(load([given]).deployments) == 1
 
 
-def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "a.yaml")
-    with pytest.raises(InvalidManifest, match="no ordinary file"):
-        load([str(tmp_path)])
+def test_a_pipe_in_a_folder_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(several(1))
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert len(load([str(tmp_path)]).deployments) == 1

@@ -6,6 +6,7 @@ import json
 from datetime import date
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,6 +66,15 @@ def test_a_finding_keeps_its_fingerprint_when_its_line_moves() -> None:
     prints = [one["partialFingerprints"]["provision/v1"] for one in _sarif(SHORT, moved)["results"]]
     assert prints[0] == prints[1]
     assert prints[0] != _sarif(NOTE)["results"][0]["partialFingerprints"]["provision/v1"]
+
+
+def test_every_result_of_sarif_has_a_place() -> None:
+    """GitHub refuses the whole log for one result without a location."""
+    log = json.loads(findings_sarif((NOTE, SHORT), ("manifests/a.yaml", "manifests/b.yaml")))
+    first, second = (one["locations"][0] for one in log["runs"][0]["results"])
+    assert first["physicalLocation"]["artifactLocation"]["uri"] == "manifests/a.yaml"
+    assert first["physicalLocation"]["region"] == {"startLine": 1, "startColumn": 1}
+    assert second["physicalLocation"]["artifactLocation"]["uri"] != "manifests/a.yaml"
 
 
 def test_stdin_has_no_place_in_sarif() -> None:
@@ -137,6 +147,22 @@ def test_a_narrow_table_drops_the_regions() -> None:
     assert "swedencentral" in wide
     assert max(map(len, narrow.splitlines())) <= 80
     assert "azureml/Phi-4" in narrow
+
+
+@pytest.mark.parametrize("width", [80, 75, 60, 40])
+def test_models_fit_the_screen(width: int) -> None:
+    entries = [_entry("Llama-3.3-70B-Instruct"), _entry("Llama-3.2-90B-Vision-Instruct")]
+    text = models_table(entries, TODAY, width)
+    longest = max(len(one.short) for one in entries)
+    assert max(map(len, text.splitlines())) <= max(width, longest)
+    assert "serverless (retired), managed" in text
+
+
+def test_a_page_goes_on_below_and_further_in() -> None:
+    lines = model_page(_entry("Phi-4"), TODAY, 60).splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("  regions: "))
+    assert max(map(len, lines)) <= 60
+    assert lines[first + 1].startswith("    ")
 
 
 def test_refresh_writes_what_the_registry_says_and_nothing_else() -> None:

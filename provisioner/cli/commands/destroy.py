@@ -22,6 +22,7 @@ from provisioner.cli.options import (
     screen_options,
     session_of,
     stack_option,
+    timeout_option,
     yes_option,
 )
 from provisioner.cli.render.documents import print_document
@@ -50,7 +51,7 @@ class _Request:
 @click.option(
     "--prune-subscriptions", is_flag=True, help="Also Marketplace subscriptions without endpoint."
 )
-@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
+@timeout_option
 @stack_option
 @azure_options
 @screen_options

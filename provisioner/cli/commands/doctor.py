@@ -73,9 +73,10 @@ async def _doctor(flow: Flow, request: _Request) -> int:
         prepared = await pipeline.prepare(
             request.manifests, connection.cloud, request.wish, connection.clock, emit
         )
-    findings = (*request.manifests.warnings, *prepared.findings)
+    findings = prepared.findings
     subject = _subject(len(prepared.desired.origins), len(prepared.desired.workspaces))
-    _print(flow.session, request.output_format, findings, subject)
+    files = request.manifests.files
+    _print(flow.session, request.output_format, findings, subject, files)
     return ExitCode.REFUSED if blocking(findings) else ExitCode.DONE
 
 
@@ -86,7 +87,13 @@ def _subject(deployments: int, workspaces: int) -> str:
     return f"{count(deployments, 'deployment')} in {count(workspaces, 'workspace')}"
 
 
-def _print(session: Session, output_format: str, findings: Sequence[Problem], subject: str) -> None:
+def _print(
+    session: Session,
+    output_format: str,
+    findings: Sequence[Problem],
+    subject: str,
+    files: Sequence[str] = (),
+) -> None:
     match output_format:
         case "text":
             color = session.color(sys.stdout)
@@ -95,6 +102,6 @@ def _print(session: Session, output_format: str, findings: Sequence[Problem], su
         case "markdown":
             click.echo(findings_markdown(findings, subject))
         case "sarif":
-            click.echo(findings_sarif(findings), nl=False)
+            click.echo(findings_sarif(findings, files), nl=False)
         case _:
             print_document(findings_document(findings, subject), output_format)

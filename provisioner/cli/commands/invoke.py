@@ -26,11 +26,12 @@ from provisioner.cli.options import (
     session_of,
     stack_option,
 )
-from provisioner.cli.reach import choose, credentials, key_of
+from provisioner.cli.reach import choose, credentials, key_of, require_managed
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.words import seconds
 from provisioner.cli.report import show
 from provisioner.cli.session import in_runner, is_terminal
+from provisioner.cli.types import Span
 from provisioner.desired import desired
 from provisioner.errors import ExitCode, Problem, UsageError
 from provisioner.errors.harmless import clean, inert, json_text
@@ -120,8 +121,8 @@ def _parameter_options(function: F) -> F:
 @_parameter_options
 @click.option("--deployment", metavar="NAME",
               help="A deployment of a managed endpoint, whatever the traffic.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(0.1), default=120.0, show_default=True,
-              metavar="SECONDS", help="The longest silence.")  # fmt: skip
+@click.option("--timeout", type=Span(0.1, bare=True), default="2m", show_default=True,
+              metavar="SPAN", help="The longest silence.")  # fmt: skip
 @stack_option
 @azure_options
 @screen_options
@@ -150,8 +151,10 @@ def _request(options: Mapping[str, Any]) -> _Request:
     warnings = call.check()
     manifests: Manifests = load(options["filenames"], options["labels"])
     wanted = desired(manifests, stack=options["stack"])
+    chosen = choose(options["name"], list(published(wanted)))
+    require_managed(chosen, options["deployment"])
     return _Request(
-        choose(options["name"], list(published(wanted))),
+        chosen,
         call,
         warnings,
         options["output_format"],

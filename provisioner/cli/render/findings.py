@@ -98,8 +98,13 @@ def _fenced(texts: Iterable[str]) -> list[str]:
     return [fence, *lines, fence]
 
 
-def findings_sarif(findings: Sequence[Problem]) -> str:
-    """A SARIF 2.1.0 log: one rule per code, one result per finding."""
+def findings_sarif(findings: Sequence[Problem], files: Sequence[str] = ()) -> str:
+    """A SARIF 2.1.0 log: one rule per code, one result per finding.
+
+    GitHub refuses a whole log for one result without a location, so a finding about no line in
+    particular is placed at the first of the manifests' `files`.
+    """
+    somewhere = Position(files[0], 1, 1) if files else None
     rules = sorted({one.code for one in findings}, key=lambda code: code.id)
     index = {code.id: number for number, code in enumerate(rules)}
     log = {
@@ -115,7 +120,7 @@ def findings_sarif(findings: Sequence[Problem]) -> str:
                     }
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(one, index[one.code.id]) for one in findings],
+                "results": [_result(one, index[one.code.id], somewhere) for one in findings],
             }
         ],
     }
@@ -131,7 +136,7 @@ def _rule(code: Code) -> dict[str, object]:
     }
 
 
-def _result(one: Problem, rule: int) -> dict[str, object]:
+def _result(one: Problem, rule: int, somewhere: Position | None) -> dict[str, object]:
     message = "\n".join([clean(one.what), *map(clean, one.details), f"Fix: {clean(one.hint)}"])
     result: dict[str, object] = {
         "ruleId": one.code.id,
@@ -140,7 +145,8 @@ def _result(one: Problem, rule: int) -> dict[str, object]:
         "message": {"text": message},
         "partialFingerprints": {"provision/v1": _fingerprint(one)},
     }
-    place = _location(one.position) if one.position is not None else None
+    position = one.position or somewhere
+    place = _location(position) if position is not None else None
     if place is not None:
         result["locations"] = [place]
     properties = {
