@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import random
 import ssl
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,12 +49,12 @@ from provisioner.azure.settings import Settings
 from provisioner.azure.values import Json, mapping
 from provisioner.clock import Clock
 from provisioner.errors.cloud import CloudError
+from provisioner.proxies import proxy_for
 
 ML_VERSION: Final = "2024-10-01"
 """The api-version of every Machine Learning resource (AZURE.md §15)."""
 ABSENT: Final = 404
 _MOST_PAGES: Final = 10_000
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Policy = AsyncHTTPPolicy[Any, Any] | SansIOHTTPPolicy[Any, Any]
 
@@ -286,34 +285,37 @@ def make_session(settings: Settings) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
         limit=settings.connections, ssl=context, keepalive_timeout=60, ttl_dns_cache=300
     )
-    session = aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=_proxied(settings.arm)
-    )
+    session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
     # aiohttp silently sends a PUT again when a kept connection breaks; here a lost answer is
     # looked into first (AZURE.md §19). There is no public switch.
     session._retry_connection = False
     return session
 
 
+class _Transport(AioHttpTransport):  # type: ignore[misc]  # azure-core gives it as Any
+    """azure-core's transport by way of the environment's proxy, looked up once for each host."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._proxies: dict[str, str | None] = {}
+
+    async def send(self, request: Any, **config: Any) -> Any:
+        host = urlsplit(request.url).hostname or ""
+        if host not in self._proxies:
+            self._proxies[host] = proxy_for(host)
+        if self._proxies[host] is not None:
+            config["proxy"] = self._proxies[host]
+        return await super().send(request, **config)
+
+
 def make_transport(session: aiohttp.ClientSession, settings: Settings) -> AioHttpTransport:
     """azure-core's transport over a session that it does not own."""
-    return AioHttpTransport(
+    return _Transport(
         session=session,
         session_owner=False,
         connection_timeout=settings.patience.connect,
         read_timeout=settings.patience.read,
     )
-
-
-def _proxied(url: str) -> bool:
-    """Whether the environment names a proxy for `url`; never for loopback.
-
-    Looked up once: aiohttp would read the whole environment at every request.
-    """
-    host = urlsplit(url).hostname or ""
-    if host in _LOOPBACK:
-        return False
-    return bool(urllib.request.getproxies()) and not urllib.request.proxy_bypass(host)
 
 
 def covers(wanted: object, found: object, key: str = "") -> bool:

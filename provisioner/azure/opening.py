@@ -27,6 +27,7 @@ from provisioner.azure.values import Json, mapping, sequence, text, texts
 from provisioner.clock import Clock, SystemClock
 from provisioner.errors import Failed, Problem, UsageError
 from provisioner.errors.cloud import CloudError
+from provisioner.proxies import proxy_for
 
 _METADATA: Final = "/metadata/endpoints?api-version=2022-09-01"
 _GUARDED: Final = "/subscriptions?api-version=2022-12-01"
@@ -118,7 +119,10 @@ async def _authentication(own: str, session: aiohttp.ClientSession) -> Json:
     described: object = {}
     try:
         async with session.get(
-            f"{own}{_METADATA}", timeout=_METADATA_TIMEOUT, allow_redirects=False
+            f"{own}{_METADATA}",
+            timeout=_METADATA_TIMEOUT,
+            allow_redirects=False,
+            proxy=proxy_for(urlsplit(own).hostname or ""),
         ) as answer:
             if answer.status == 200:
                 described = load_json(await _body(answer))

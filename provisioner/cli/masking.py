@@ -9,12 +9,13 @@ from typing import Final
 
 MASK: Final = "***"
 
+# What repeats is bounded: an error's text may be anything, and of any length.
 _PATTERNS: Final = (
-    re.compile(r"(?i)(bearer\s+)[^\s'\"]+"),
-    re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*"),  # a JWT
+    re.compile(r"(?i)(bearer\s{1,9})[^\s'\"]+"),
+    re.compile(r"eyJ[\w-]{1,4096}\.[\w-]{1,8192}\.[\w-]*"),  # a JWT
     re.compile(
-        r"(?i)([\w-]*(?:secret|password|token|credential|api[-_]?key|primarykey|secondarykey|"
-        r"accountkey|signature)[\w-]*[\"']?\s*[=:]\s*[\"']?)[^\s,;'\"})&]+"
+        r"(?i)((?:secret|password|token|credential|api[-_]?key|primarykey|secondarykey|"
+        r"accountkey|signature)[\w-]{0,64}[\"']?\s{0,9}[=:]\s{0,9}[\"']?)[^\s,;'\"})&]+"
     ),
 )
 _SECRET_NAME: Final = re.compile(r"(?i)secret|password|token|credential|key$")

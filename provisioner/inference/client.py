@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from provisioner.inference.answers import Chunk, read
 from provisioner.inference.refusals import Refusal, problem_of
 from provisioner.inference.requests import Call
 from provisioner.inference.sse import EventStream, EventTooLong
+from provisioner.proxies import proxy_for
 from provisioner.resources import Secret
 
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -35,7 +35,6 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 
 _MOST_ERROR_BYTES: Final = 256 * 1024
 _CONNECT_TIMEOUT: Final = 15.0
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DONE: Final = "[DONE]"
 _REQUEST_IDS: Final = ("x-ms-client-request-id", "x-request-id", "apim-request-id")
 
@@ -346,18 +345,6 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
     except (ValueError, TypeError):
         return None
-
-
-def proxy_for(host: str) -> str | None:
-    """The proxy that the environment names for `host`; never one for loopback.
-
-    Looked up here because aiohttp's trust_env would also read ~/.netrc, and take a password
-    from there in the key's place.
-    """
-    if host in _LOOPBACK or urllib.request.proxy_bypass(host):
-        return None
-    proxy = urllib.request.getproxies().get("https")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def _text_of(problem: Problem) -> str:

@@ -17,6 +17,8 @@ from provisioner.inference import codes
 from provisioner.inference.parameters import Parameters, option_of
 
 _LONGEST_TEXT: Final = 2000
+_MOST_MARKUP: Final = 16_000
+"""Characters in which markup is looked for: a search for ends that never come takes the square."""
 _PARAMETERS: Final = frozenset(field.name for field in fields(Parameters))
 _TAG: Final = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", re.S | re.I)
 _TOO_LONG: Final = frozenset({"context_length_exceeded", "string_above_max_length"})
@@ -150,7 +152,7 @@ def _text(value: object) -> str:
 
 def _plain(text: str) -> str:
     """One line, without a gateway's markup."""
-    return " ".join(_TAG.sub(" ", text).split())[:_LONGEST_TEXT]
+    return " ".join(_TAG.sub(" ", text[:_MOST_MARKUP]).split())[:_LONGEST_TEXT]
 
 
 def _detailed(detail: object) -> str:

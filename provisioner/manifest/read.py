@@ -53,7 +53,7 @@ def _folder(root: Path, problems: list[Problem]) -> Iterator[Path]:
             if _endless(path):
                 continue
             found += 1
-            if not _strays(path, root, problems) and _ordinary(path, problems):
+            if not _strays(path, root, problems):
                 yield path
     if not found and len(problems) == before:
         problems.append(
@@ -124,17 +124,6 @@ def _strays(path: Path, given: Path, problems: list[Problem]) -> bool:
         )
     )
     return True
-
-
-def _ordinary(path: Path, problems: list[Problem]) -> bool:
-    """Whether a file of a folder can be read to an end: a pipe there would be waited for."""
-    try:
-        if stat.S_ISREG(path.stat().st_mode):
-            return True
-        problems.append(_unreadable(str(path), OSError(0, "it is no ordinary file")))
-    except OSError as error:
-        problems.append(_unreadable(str(path), error))
-    return False
 
 
 def decode(name: str, data: bytes) -> Source | Problem:

@@ -15,8 +15,13 @@ from provisioner.outputs.types import Context
 
 _INERT: Final = (
     *("--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"),
+    *("-c", "safe.directory=*"),
 )
-"""A repository's own settings can name programs; asking what is tracked must start none."""
+"""A repository's own settings can name programs; asking what is tracked must start none. So it may
+be asked of one that belongs to somebody else too, as a checkout in a container often does: git
+would refuse to answer, and a tracked file would pass for one that is not."""
+_OF_A_HOOK: Final = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"})
+"""Variables that git sets for its hooks: they name another repository than the file's."""
 
 
 async def learn(paths: Iterable[Path], context: Context) -> None:
@@ -50,6 +55,7 @@ def _existing(folder: Path) -> Path:
 
 async def _tracked(folder: Path, paths: list[Path], context: Context) -> set[Path]:
     names = [str(path.relative_to(folder)) for path in paths]
+    own = {name: text for name, text in context.environment.items() if name not in _OF_A_HOOK}
     quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
         process = await asyncio.create_subprocess_exec(
@@ -57,7 +63,7 @@ async def _tracked(folder: Path, paths: list[Path], context: Context) -> set[Pat
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**context.environment, **quiet},
+            env={**own, **quiet},
         )
     except OSError:
         return set()

@@ -109,7 +109,7 @@ def _cluster(sink: KubernetesSecret, context: Context) -> _Cluster:
             Problem(
                 codes.MISSING_PACKAGE,
                 "Applying a Secret to a cluster needs the Python package kubernetes.",
-                "pip install 'provisioner[kubernetes]', or give kubernetesSecret a path and run: "
+                "pip install kubernetes, or give kubernetesSecret a path and run: "
                 "kubectl apply -f PATH",
             )
         )
@@ -141,7 +141,19 @@ def _cluster(sink: KubernetesSecret, context: Context) -> _Cluster:
                 details=(str(error).strip()[:300],),
             )
         ) from error
+    if not settings.verify_ssl or not str(settings.host).startswith("https://"):
+        raise SinkError(_unverified(str(settings.host)))
     return _Cluster(client.ApiClient(settings), str(settings.host))
+
+
+def _unverified(host: str) -> Problem:
+    return Problem(
+        codes.STORE,
+        f"The kubeconfig reaches the cluster {host} without verifying who it is; no key is sent "
+        "there.",
+        "give the cluster's certificate-authority in the kubeconfig in place of "
+        "insecure-skip-tls-verify; or give kubernetesSecret a path and run: kubectl apply -f PATH",
+    )
 
 
 def _refused(sink: KubernetesSecret, cluster: _Cluster, error: Any) -> Problem:

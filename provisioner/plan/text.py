@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, assert_never
 
-from provisioner.errors.harmless import clean
+from provisioner.errors.harmless import clean, inert
 from provisioner.plan import words
 from provisioner.plan.steps import (
     Await,
@@ -240,4 +240,5 @@ def _wrap(sentence: str, indent: int, width: int) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [line.replace(_WHOLE, " ") for line in wrapped] or [""]
+    # A break may put a runner's command first.
+    return [inert(line.replace(_WHOLE, " ")) for line in wrapped] or [""]

@@ -16,9 +16,12 @@ from typing import Any
 import pytest
 import trustme
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.rest import HttpRequest
 from azure.identity import CredentialUnavailableError
 
 from provisioner.azure import Patience, Settings, connect
+from provisioner.azure.client import make_session, make_transport
 from provisioner.azure.credentials import Blocking, Tokens, refused
 from provisioner.errors import ExitCode, ProvisionError
 from provisioner.errors.cloud import CloudError, Verdict
@@ -308,6 +311,32 @@ async def test_a_host_that_asks_for_microsofts_token_does_not_get_one(
     assert code == "azure.foreign-login"
     assert raised.exit_code is ExitCode.USAGE
     assert all("authorization" not in asked.headers for asked in azure.script.asked)
+
+
+async def test_a_proxy_is_taken_from_the_environment_and_nothing_from_netrc(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ~/.netrc, aiohttp would send its default password to the login service."""
+    for name in ("https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", ".internal")
+    used: list[tuple[str, object]] = []
+
+    async def send(self: object, request: HttpRequest, **config: object) -> None:
+        used.append((request.url, config.get("proxy")))
+
+    monkeypatch.setattr(AioHttpTransport, "send", send)
+    async with make_session(azure.settings) as session:
+        assert not session.trust_env
+        transport = make_transport(session, azure.settings)
+        for host in ("login.example", "arm.internal", "localhost"):
+            await transport.send(HttpRequest("GET", f"https://{host}/"))
+    assert used == [
+        ("https://login.example/", "http://proxy.example:3128"),
+        ("https://arm.internal/", None),
+        ("https://localhost/", None),
+    ]
 
 
 async def test_a_description_is_not_fetched_from_elsewhere(azure: Azure) -> None:

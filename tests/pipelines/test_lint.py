@@ -88,6 +88,12 @@ def test_every_foreign_action_is_pinned_by_a_commit() -> None:
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", used), used
 
 
+def test_what_a_template_installs_is_pinned_and_not_a_bare_name() -> None:
+    """A name alone is whoever's package has it on the public index."""
+    template = yaml.safe_load((ROOT / "ci/azure-pipelines.yml").read_text(encoding="utf-8"))
+    assert re.fullmatch(r"git\+https://\S+@[0-9a-f]{40}", template["variables"]["source"])
+
+
 def test_dockerfile() -> None:
     lint(program("hadolint"), "Dockerfile")
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")

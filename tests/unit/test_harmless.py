@@ -19,6 +19,7 @@ from provisioner.errors import Code, Position, Problem, Who
 from provisioner.errors.harmless import as_code, as_html, as_markdown, clean, inert, json_text
 from provisioner.plan import Plan
 from provisioner.plan.markdown import markdown
+from provisioner.plan.text import _wrap
 from provisioner.reap import Deadline, Doomed
 from provisioner.resources import Kind, ResourceId, State, WorkspaceId
 
@@ -129,6 +130,14 @@ def test_a_files_name_adds_no_markup_to_the_report() -> None:
     text = findings_markdown([Problem(CODE, "what", "hint", position=place)], "x")
     assert "``m/`<img src=x>.yaml:1:1``" in text
     assert "<img" not in text.replace("``m/`<img src=x>.yaml:1:1``", "")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_a_line_break_of_ours_makes_no_command(width: int) -> None:
+    said = "word " * 15 + "::add-mask::x and " + "word " * 15 + "::error::y"
+    problem = Problem(CODE, said, said, details=(said,))
+    assert not COMMANDS.search(problem_text(problem, width=width))
+    assert not COMMANDS.search("\n".join(_wrap(said, 8, width)))
 
 
 def test_a_plans_notices_mention_nobody() -> None:

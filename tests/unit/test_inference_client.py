@@ -16,7 +16,7 @@ from provisioner.inference import (
     answers,
     codes,
 )
-from provisioner.inference.client import proxy_for
+from provisioner.proxies import proxy_for
 from provisioner.resources import Secret
 from tests.unit.inference_calls import HELLO, QuickClock, at, emulated, failure, heard
 

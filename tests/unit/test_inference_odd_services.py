@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from provisioner.inference import (
     Client,
     codes,
 )
+from provisioner.inference.refusals import Refusal, problem_of
 from tests.emulator.model_server import KEY
 from tests.unit.inference_calls import HELLO, Handler, QuickClock, emulated, failure, heard, odd
 
@@ -118,6 +120,13 @@ async def test_answers_that_are_none(tmp_path: Path, body: bytes) -> None:
         for stream in (False, True):
             failed = await failure(endpoint, replace(HELLO, stream=stream))
             assert failed.problem.code is codes.UNINTELLIGIBLE
+
+
+@pytest.mark.parametrize("part", ["<", "<script ", "<style", "<a>"])
+def test_markup_without_an_end_takes_no_time(part: str) -> None:
+    started = time.process_time()
+    problem_of(Refusal(500, (part * 256_000)[:256_000].encode()), "x")
+    assert time.process_time() - started < 2
 
 
 async def test_an_error_with_a_good_status_is_told(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class Cluster:
         metadata = {**self.stored["metadata"], "resourceVersion": str(self.version)}
         return web.json_response({**self.stored, "metadata": metadata})
 
-    def context(self, server: str | None = None) -> Context:
+    def context(self, server: str | None = None, *, verified: bool = True) -> Context:
         config = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -73,6 +73,7 @@ class Cluster:
                     "cluster": {
                         "server": server or self.url,
                         "certificate-authority": str(self.folder / "ca.pem"),
+                        "insecure-skip-tls-verify": not verified,
                     },
                 }
             ],
@@ -166,11 +167,23 @@ async def test_a_certificate_that_is_not_trusted(cluster: Cluster) -> None:
     assert "not trusted" in result.problem.what
 
 
+async def test_no_key_is_sent_to_whoever_answers(cluster: Cluster) -> None:
+    for context in (
+        cluster.context(verified=False),
+        cluster.context(cluster.url.replace("https", "http")),
+    ):
+        (foretold,) = await check_writable([sink()], context)
+        (result,) = await apply(context)
+        assert result.problem == foretold
+        assert "without verifying" in foretold.what
+    assert cluster.asked == []
+
+
 async def test_without_the_package(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     (result,) = await apply(cluster.context())
     assert result.problem is not None
     assert result.problem.code.id == "output.missing-package"
-    assert "provisioner[kubernetes]" in result.problem.hint
+    assert "pip install kubernetes" in result.problem.hint  # our own name is another's on PyPI
     (manifest,) = await apply(cluster.context(), sink(path="secret.yaml"))
     assert manifest.status is Status.WRITTEN

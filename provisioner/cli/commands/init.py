@@ -33,7 +33,7 @@ def init(file: str, force: bool) -> None:
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     # O_EXCL decides, not a look beforehand: nobody's file is lost in between.
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_TRUNC if force else os.O_EXCL)
     try:
         with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as stream:
             stream.write(text)

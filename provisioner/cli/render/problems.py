@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from provisioner.errors import Position, Problem, Severity
-from provisioner.errors.harmless import clean
+from provisioner.errors.harmless import clean, inert
 
 _CUT: Final = "manifest.more"
 _COLORS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -42,7 +42,7 @@ def problem_text(problem: Problem, *, width: int | None = None, color: bool = Fa
     if severity is not Severity.NOTE:  # nothing is broken: nobody has to mend it
         lines += wrapped(str(problem.mender), "  who: ", "       ", width)
     lines += wrapped(problem.hint, "  fix: ", "       ", width)
-    return "\n".join(lines) + "\n"
+    return inert("\n".join(lines)) + "\n"
 
 
 def problem_document(problem: Problem) -> dict[str, object]:
