@@ -7,6 +7,7 @@ from typing import Final, assert_never
 
 from provisioner.apply.context import ENDED_BADLY, Context, StepFailed
 from provisioner.apply.ready import (
+    VANISHED,
     Wish,
     reached,
     refuse_foreign,
@@ -66,7 +67,7 @@ async def perform(context: Context, step: Step) -> None:
         case Replace():
             await _replace(context, step)
         case SetTraffic():
-            await _set_traffic(context, step, step.endpoint, step.after)
+            await _traffic(context, step)
         case Rollout():
             await _roll_out(context, step)
         case Delete():
@@ -109,24 +110,25 @@ async def _update(context: Context, step: Update) -> None:
 
 async def _replace(context: Context, step: Replace) -> None:
     """Delete and create, unless another run has done so already: its work is not undone."""
+    deadline = context.deadline(step.target.kind)
 
     async def done() -> bool:
         return await _is_coming(context, step.resource)
 
-    deadline = context.deadline(step.target.kind)
-    if not await context.sees(done):
-        if step.recovers and step.target.kind is Kind.ONLINE_DEPLOYMENT:
-            lines = await context.tail(step.target)
-            if lines:
-                context.emit(Noticed(_last_words(step, tuple(lines))))
-        write = lambda: context.cloud.delete(step.target)  # noqa: E731
-        if await context.persist(step, write, deadline, already=done):
-            back = await _absent(context, step, step.target, deadline)
-            if back is None:
-                await _create(context, step, step.resource)
-                return
-            if diff(step.resource, back.resource):
-                raise StepFailed(_came_back(step.target))
+    async def take_away() -> None:
+        await context.cloud.delete(step.target)
+
+    if step.recovers and step.target.kind is Kind.ONLINE_DEPLOYMENT:
+        lines = await context.tail(step.target)
+        if lines:
+            context.emit(Noticed(_last_words(step, tuple(lines))))
+    if await context.persist(step, take_away, deadline, unless=done):
+        back = await _absent(context, step, step.target, deadline)
+        if back is None:
+            await _create(context, step, step.resource)
+            return
+        if diff(step.resource, back.resource):
+            raise StepFailed(_came_back(step.target))
     await reached(context, step, Wish.of(step.resource), deadline, "create")
 
 
@@ -179,7 +181,7 @@ async def _absent(context: Context, step: Step, id: ResourceId, deadline: float)
             return False
         if live.state.broken:
             return leaving or now >= stale_until
-        return leaving and live.state is State.SUCCEEDED and now >= stale_until
+        return live.state is State.SUCCEEDED and now >= stale_until
 
     while True:
         listed = await context.wait(step, id, judge, deadline, "delete")
@@ -195,6 +197,20 @@ async def _absent(context: Context, step: Step, id: ResourceId, deadline: float)
             context.rested(step)
             return live
         await context.pause(1.0)
+
+
+async def _traffic(context: Context, step: SetTraffic) -> None:
+    """An endpoint that another run has taken down meanwhile carries no traffic either."""
+    try:
+        await _set_traffic(context, step, step.endpoint, step.after)
+    except (CloudError, StepFailed) as error:
+        gone = (
+            error.fault.status == 404
+            if isinstance(error, CloudError)
+            else error.problem.code is VANISHED
+        )
+        if not gone or any(step.after.values()) or await context.cloud.get(step.endpoint):
+            raise
 
 
 async def _set_traffic(

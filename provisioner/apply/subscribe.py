@@ -147,10 +147,10 @@ async def _remove(context: Context, step: Subscribe, deadline: float) -> None:
             and (live.condition or "").lower() != "unsubscribed"
         )
 
-    if await context.sees(serves):
-        return
-    write = lambda: context.cloud.delete(step.target)  # noqa: E731
-    if await context.persist(step, write, deadline, already=serves):
+    async def take_away() -> None:
+        await context.cloud.delete(step.target)
+
+    if await context.persist(step, take_away, deadline, unless=serves):
         await context.wait(step, step.target, lambda live: live is None, deadline, "delete")
     context.rested(step)
 
