@@ -305,7 +305,7 @@ async def _await(context: Context, step: Await) -> None:
     deadline = context.deadline(id.kind)
     match step.until:
         case Until.READY if id.kind is Kind.MARKETPLACE_SUBSCRIPTION:
-            await subscribed(context, step, id, deadline)
+            await subscribed(context, step, id, deadline, known=True)
         case Until.READY if step.resource is not None:
             await reached(context, step, Wish.of(step.resource, known=True), deadline, "create")
         case Until.ABSENT:

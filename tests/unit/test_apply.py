@@ -18,6 +18,7 @@ from provisioner.errors.cloud import CloudError, ServiceFault
 from provisioner.events import Event, Outcome, StepProgress, StepRetried
 from provisioner.plan import Plan, Step
 from provisioner.plan.steps import (
+    Await,
     Because,
     Change,
     Create,
@@ -25,6 +26,7 @@ from provisioner.plan.steps import (
     Replace,
     Rollout,
     SetTraffic,
+    Until,
     Update,
 )
 from provisioner.resources import (
@@ -195,6 +197,16 @@ def test_a_list_that_misses_a_resource_for_a_moment_is_not_believed() -> None:
     report = run(create(PHI))
     assert not report.problems
     assert Lagging.looks > 2
+
+
+def test_a_subscription_that_vanished_is_not_waited_for() -> None:
+    run = Run()
+    id = ResourceId(PLACE, Kind.MARKETPLACE_SUBSCRIPTION, "llama")
+    step = Await(id="a", reason="is Creating", resource_id=id, until=Until.READY, state="Creating")
+    report = run(step)
+    (problem,) = report.problems
+    assert "deleted by somebody else" in problem.what
+    assert run.seconds < 10
 
 
 def test_a_resource_that_vanishes_while_it_is_changed_is_told_soon() -> None:
