@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, assert_never
 
 from provisioner.apply.context import ENDED_BADLY, Context, StepFailed
@@ -214,14 +215,18 @@ async def _traffic(context: Context, step: SetTraffic) -> None:
 
 
 async def _set_traffic(
-    context: Context, step: Step, endpoint: ResourceId, traffic: Mapping[str, int]
+    context: Context,
+    step: Step,
+    endpoint: ResourceId,
+    traffic: Mapping[str, int],
+    ahead: str | None = None,
 ) -> None:
+    """`ahead` may carry more than its share: another run that rolls it out is further on."""
     deadline = context.deadline(Kind.ONLINE_ENDPOINT)
     resource = OnlineEndpoint(id=endpoint, location="", traffic=dict(traffic))
     fields = frozenset({"traffic"})
     await context.persist(step, lambda: context.cloud.update(resource, fields), deadline)
-    wanted = {name.lower(): share for name, share in traffic.items() if share}
-    wish = Wish(endpoint, lambda live: traffic_differences(live, wanted), known=True)
+    wish = Wish(endpoint, lambda live: traffic_differences(live, traffic, ahead), known=True)
     await reached(context, step, wish, deadline, "update")
 
 
@@ -231,8 +236,11 @@ async def _roll_out(context: Context, step: Rollout) -> None:
     try:
         await _sound(context, step)
         for share in step.shares:
+            shares = _shares(step, share)
+            if await context.sees(partial(_outrun, context, step, shares)):
+                continue
             moved = True
-            await _set_traffic(context, step, step.endpoint, _shares(step, share))
+            await _set_traffic(context, step, step.endpoint, shares, step.new)
             if share < 100:
                 await context.pause(step.bake)
             await _sound(context, step)
@@ -255,6 +263,12 @@ async def _roll_out(context: Context, step: Rollout) -> None:
                 details=causes,
             )
         ) from error
+
+
+async def _outrun(context: Context, step: Rollout, shares: Mapping[str, int]) -> bool:
+    """Whether another run has moved that much already: its progress is not taken back."""
+    live = await context.cloud.get(step.endpoint)
+    return live is not None and not traffic_differences(live, shares, step.new)
 
 
 async def _give_back(context: Context, step: Rollout) -> StepFailed | CloudError | None:

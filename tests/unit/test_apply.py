@@ -459,6 +459,30 @@ def test_a_rollout_that_cannot_give_back_says_so() -> None:
     assert any("no more" in line for line in problem.details)
 
 
+def test_a_rollout_that_another_run_has_finished_is_not_taken_back() -> None:
+    """Not even where the old colour is gone already."""
+    run = Run()
+    run.cloud.seed(replace(CHAT, traffic={"blue-2": 100}))
+    run.cloud.seed(deployment("blue-2"))
+    assert not run(rollout()).problems
+    assert not run.cloud.shifts
+
+
+def test_a_rollout_that_another_run_overtakes_goes_on_from_there() -> None:
+    run = Run()
+    run.cloud.seed(replace(CHAT, traffic={"blue": 100}))
+    for name in ("blue", "blue-2"):
+        run.cloud.seed(deployment(name))
+
+    def overtaken(what: str, id: ResourceId) -> bool:
+        run.cloud.seed(replace(CHAT, traffic={"blue-2": 100}))
+        return False
+
+    run.cloud.lost = overtaken
+    assert not run(rollout()).problems
+    assert len(run.cloud.writes) == 1
+
+
 def test_traffic_that_another_run_sets_otherwise_is_told() -> None:
     run = Run()
     run.cloud.seed(replace(CHAT, traffic={"blue": 100}))
