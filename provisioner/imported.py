@@ -20,7 +20,6 @@ from provisioner.manifest.scalars import label_key
 from provisioner.resources import (
     TAG_EXPIRES,
     TAG_NAME,
-    TAG_ON_EXPIRY,
     ContentSafety,
     Live,
     ModelRef,
@@ -33,6 +32,7 @@ from provisioner.resources import (
     describe,
     instant_text,
     parse_instant,
+    renews,
     tag_of,
 )
 
@@ -251,7 +251,7 @@ def _lifetime(tags: Mapping[str, str]) -> Document:
     if instant is None:
         return {}
     lifetime: Document = {"expiresAt": instant_text(instant)}
-    if (tag_of(tags, TAG_ON_EXPIRY) or "").lower() == "renew":
+    if renews(tags):
         lifetime["onExpiry"] = "renew"
     return {"lifetime": lifetime}
 

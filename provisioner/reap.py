@@ -17,7 +17,6 @@ from provisioner.cloud import Observed
 from provisioner.resources import (
     TAG_EXPIRES,
     TAG_NAME,
-    TAG_ON_EXPIRY,
     TAG_STACK,
     TARGET_DELETION,
     Live,
@@ -26,6 +25,8 @@ from provisioner.resources import (
     ServerlessEndpoint,
     State,
     parse_instant,
+    renewal_span,
+    renews,
     tag_of,
 )
 
@@ -106,14 +107,17 @@ def _judge(live: Endpoint, now: datetime) -> Doomed | None:
 
 
 def _renewal(live: Endpoint, deadline: Deadline, now: datetime) -> timedelta | None:
-    """The span that it was first given: from its creation to its deadline.
+    """The span that it was first given: by its tag, or from its creation to its deadline.
 
     One that is being deleted before its time is somebody's wish, and is not brought back.
     """
-    if (tag_of(live.resource.tags, TAG_ON_EXPIRY) or "").lower() != "renew":
+    if not renews(live.resource.tags):
         return None
     if live.state is State.DELETING and now < deadline.instant:
         return None
+    told = renewal_span(live.resource.tags)
+    if told is not None:
+        return told
     if live.created_at is None or live.created_at >= deadline.instant:
         return SHARED_QUOTA_HOURS
     found = _as_given(deadline.instant - live.created_at)

@@ -102,6 +102,8 @@ class FakeCloud:
     signed: set[AgreementId] = field(default_factory=set)
     missing: set[WorkspaceId] = field(default_factory=set)
     writes: list[tuple[str, ResourceId]] = field(default_factory=list)
+    taken: list[tuple[str, ResourceId]] = field(default_factory=list)
+    """The writes that the service took, whether or not its answer got lost."""
     violations: list[str] = field(default_factory=list)
     shifts: list[tuple[ResourceId, Mapping[str, int], Mapping[str, int]]] = field(
         default_factory=list
@@ -313,6 +315,7 @@ class FakeCloud:
         if error is not None:
             raise error
         write()
+        self.taken.append((what, id))
         if self.crash_at == number:
             raise Crash
         if self.lost(what, id):

@@ -187,16 +187,20 @@ class Context:
         deadline: float,
         *,
         already: Callable[[], Awaitable[bool]] | None = None,
+        unless: Callable[[], Awaitable[bool]] | None = None,
     ) -> bool:
         """Write, and write again while time alone can mend the refusal.
 
         `already` is asked after an answer that was lost or refused for another operation: the
-        first try, or another run, may have done it; whether it was this write is the answer.
+        first try, or another run, may have done it; `unless` before every try, where a second
+        one would undo what another run did meanwhile. Whether this run wrote is the answer.
         Raises CloudError, StepFailed or Stopped.
         """
         tries = 0
         begun = self.clock.monotonic()
         while True:
+            if unless is not None and await self.sees(unless):
+                return False
             if self.settings.stop.is_set():
                 raise Stopped
             self.asked.add(step.id)

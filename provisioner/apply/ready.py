@@ -7,7 +7,7 @@ definition than was written) is given some time, and then asked of the resource 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -187,11 +187,21 @@ def _other_values(wish: Wish, live: AnyLive) -> Problem:
     )
 
 
-def traffic_differences(live: AnyLive, wanted: dict[str, int]) -> list[str]:
-    """How an endpoint's traffic differs from `wanted`: percent per lower-cased name, no zeros."""
+def traffic_differences(
+    live: AnyLive, traffic: Mapping[str, int], ahead: str | None = None
+) -> list[str]:
+    """How an endpoint's traffic (percent per name, in any case) differs from `traffic`.
+
+    None where `ahead` carries its share or more of it.
+    """
     if not isinstance(live, Live) or not isinstance(live.resource, OnlineEndpoint):
         return []
-    have = {name.lower(): share for name, share in live.resource.traffic.items() if share}
+    have, wanted = (
+        {name.lower(): share for name, share in one.items() if share}
+        for one in (live.resource.traffic, traffic)
+    )
+    if ahead is not None and have.get(ahead.lower(), 0) >= wanted.get(ahead.lower(), 0):
+        return []
     return [
         f"traffic of {name} is {have.get(name, 0)}, not {wanted.get(name, 0)}"
         for name in sorted({*have, *wanted})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, assert_never
 
 from provisioner.apply.context import ENDED_BADLY, Context, StepFailed
 from provisioner.apply.ready import (
+    VANISHED,
     Wish,
     reached,
     refuse_foreign,
@@ -66,7 +68,7 @@ async def perform(context: Context, step: Step) -> None:
         case Replace():
             await _replace(context, step)
         case SetTraffic():
-            await _set_traffic(context, step, step.endpoint, step.after)
+            await _traffic(context, step)
         case Rollout():
             await _roll_out(context, step)
         case Delete():
@@ -109,24 +111,25 @@ async def _update(context: Context, step: Update) -> None:
 
 async def _replace(context: Context, step: Replace) -> None:
     """Delete and create, unless another run has done so already: its work is not undone."""
+    deadline = context.deadline(step.target.kind)
 
     async def done() -> bool:
         return await _is_coming(context, step.resource)
 
-    deadline = context.deadline(step.target.kind)
-    if not await context.sees(done):
-        if step.recovers and step.target.kind is Kind.ONLINE_DEPLOYMENT:
-            lines = await context.tail(step.target)
-            if lines:
-                context.emit(Noticed(_last_words(step, tuple(lines))))
-        write = lambda: context.cloud.delete(step.target)  # noqa: E731
-        if await context.persist(step, write, deadline, already=done):
-            back = await _absent(context, step, step.target, deadline)
-            if back is None:
-                await _create(context, step, step.resource)
-                return
-            if diff(step.resource, back.resource):
-                raise StepFailed(_came_back(step.target))
+    async def take_away() -> None:
+        await context.cloud.delete(step.target)
+
+    if step.recovers and step.target.kind is Kind.ONLINE_DEPLOYMENT:
+        lines = await context.tail(step.target)
+        if lines:
+            context.emit(Noticed(_last_words(step, tuple(lines))))
+    if await context.persist(step, take_away, deadline, unless=done):
+        back = await _absent(context, step, step.target, deadline)
+        if back is None:
+            await _create(context, step, step.resource)
+            return
+        if diff(step.resource, back.resource):
+            raise StepFailed(_came_back(step.target))
     await reached(context, step, Wish.of(step.resource), deadline, "create")
 
 
@@ -179,7 +182,7 @@ async def _absent(context: Context, step: Step, id: ResourceId, deadline: float)
             return False
         if live.state.broken:
             return leaving or now >= stale_until
-        return leaving and live.state is State.SUCCEEDED and now >= stale_until
+        return live.state is State.SUCCEEDED and now >= stale_until
 
     while True:
         listed = await context.wait(step, id, judge, deadline, "delete")
@@ -197,15 +200,33 @@ async def _absent(context: Context, step: Step, id: ResourceId, deadline: float)
         await context.pause(1.0)
 
 
+async def _traffic(context: Context, step: SetTraffic) -> None:
+    """An endpoint that another run has taken down meanwhile carries no traffic either."""
+    try:
+        await _set_traffic(context, step, step.endpoint, step.after)
+    except (CloudError, StepFailed) as error:
+        gone = (
+            error.fault.status == 404
+            if isinstance(error, CloudError)
+            else error.problem.code is VANISHED
+        )
+        if not gone or any(step.after.values()) or await context.cloud.get(step.endpoint):
+            raise
+
+
 async def _set_traffic(
-    context: Context, step: Step, endpoint: ResourceId, traffic: Mapping[str, int]
+    context: Context,
+    step: Step,
+    endpoint: ResourceId,
+    traffic: Mapping[str, int],
+    ahead: str | None = None,
 ) -> None:
+    """`ahead` may carry more than its share: another run that rolls it out is further on."""
     deadline = context.deadline(Kind.ONLINE_ENDPOINT)
     resource = OnlineEndpoint(id=endpoint, location="", traffic=dict(traffic))
     fields = frozenset({"traffic"})
     await context.persist(step, lambda: context.cloud.update(resource, fields), deadline)
-    wanted = {name.lower(): share for name, share in traffic.items() if share}
-    wish = Wish(endpoint, lambda live: traffic_differences(live, wanted), known=True)
+    wish = Wish(endpoint, lambda live: traffic_differences(live, traffic, ahead), known=True)
     await reached(context, step, wish, deadline, "update")
 
 
@@ -215,8 +236,11 @@ async def _roll_out(context: Context, step: Rollout) -> None:
     try:
         await _sound(context, step)
         for share in step.shares:
+            shares = _shares(step, share)
+            if await context.sees(partial(_outrun, context, step, shares)):
+                continue
             moved = True
-            await _set_traffic(context, step, step.endpoint, _shares(step, share))
+            await _set_traffic(context, step, step.endpoint, shares, step.new)
             if share < 100:
                 await context.pause(step.bake)
             await _sound(context, step)
@@ -239,6 +263,12 @@ async def _roll_out(context: Context, step: Rollout) -> None:
                 details=causes,
             )
         ) from error
+
+
+async def _outrun(context: Context, step: Rollout, shares: Mapping[str, int]) -> bool:
+    """Whether another run has moved that much already: its progress is not taken back."""
+    live = await context.cloud.get(step.endpoint)
+    return live is not None and not traffic_differences(live, shares, step.new)
 
 
 async def _give_back(context: Context, step: Rollout) -> StepFailed | CloudError | None:
@@ -289,7 +319,7 @@ async def _await(context: Context, step: Await) -> None:
     deadline = context.deadline(id.kind)
     match step.until:
         case Until.READY if id.kind is Kind.MARKETPLACE_SUBSCRIPTION:
-            await subscribed(context, step, id, deadline)
+            await subscribed(context, step, id, deadline, known=True)
         case Until.READY if step.resource is not None:
             await reached(context, step, Wish.of(step.resource, known=True), deadline, "create")
         case Until.ABSENT:

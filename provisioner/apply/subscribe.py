@@ -91,10 +91,14 @@ async def _put(context: Context, step: Subscribe, deadline: float) -> AnyLive | 
     return await subscribed(context, step, step.target, deadline)
 
 
-async def subscribed(context: Context, step: Step, id: ResourceId, deadline: float) -> AnyLive:
-    """Wait until a subscription serves, whoever made it. Raises CloudError, StepFailed, Stopped."""
+async def subscribed(
+    context: Context, step: Step, id: ResourceId, deadline: float, *, known: bool = False
+) -> AnyLive:
+    """Wait until a subscription serves, whoever made it; `known`: it was there before.
 
-    appeared = False
+    Raises CloudError, StepFailed or Stopped.
+    """
+    appeared = known
 
     def judge(live: AnyLive | None) -> bool:
         nonlocal appeared
@@ -103,9 +107,16 @@ async def subscribed(context: Context, step: Step, id: ResourceId, deadline: flo
         appeared = True
         return live.state.broken or (live.state is State.SUCCEEDED and settled(live))
 
-    live = await context.wait(step, id, judge, deadline, "create")
-    if live is None or live.state.broken:
-        raise await context.failure(id, live.state if live else "deleted by somebody else")
+    while True:
+        live = await context.wait(step, id, judge, deadline, "create")
+        if live is not None:
+            break
+        # A list lags behind: what it misses is asked for itself before it counts as gone.
+        if await context.cloud.get(id) is None:
+            raise await context.failure(id, "deleted by somebody else")
+        await context.pause(1.0)
+    if live.state.broken:
+        raise await context.failure(id, live.state)
     if (live.condition or "Subscribed").lower() != "subscribed":
         raise StepFailed(
             Problem(
@@ -147,10 +158,10 @@ async def _remove(context: Context, step: Subscribe, deadline: float) -> None:
             and (live.condition or "").lower() != "unsubscribed"
         )
 
-    if await context.sees(serves):
-        return
-    write = lambda: context.cloud.delete(step.target)  # noqa: E731
-    if await context.persist(step, write, deadline, already=serves):
+    async def take_away() -> None:
+        await context.cloud.delete(step.target)
+
+    if await context.persist(step, take_away, deadline, unless=serves):
         await context.wait(step, step.target, lambda live: live is None, deadline, "delete")
     context.rested(step)
 

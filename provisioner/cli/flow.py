@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import click
 
@@ -18,10 +19,14 @@ from provisioner.cli.render.progress import View, view
 from provisioner.cli.report import show
 from provisioner.cli.session import Session, can_ask, width
 from provisioner.errors import Problem, Refused, Severity, UsageError
-from provisioner.events import StageFinished, StageStarted
+from provisioner.events import Emit, StageFinished, StageStarted
 from provisioner.manifest import Manifests
-from provisioner.plan import Plan
+from provisioner.pipeline import Prepared
+from provisioner.plan import Plan, saved
 from provisioner.wiring import Connection, Which
+
+LONG_THOUGHT: Final = 60.0
+"""Seconds after which a plan that was shown may be out of date: nothing is locked meanwhile."""
 
 
 @dataclass(slots=True)
@@ -34,6 +39,8 @@ class Flow:
     confirmed: float | None = None
     azure: str | None = None
     """Which Azure was told last: a loop connects again and again, but says it once."""
+    pondered: float = 0.0
+    """Seconds that the person took to say yes."""
 
     @property
     def took(self) -> float:
@@ -103,6 +110,7 @@ class Flow:
 
     def confirm(self, question: str) -> None:
         """Raises Refused unless the person types yes."""
+        asked = time.monotonic()
         answer = loop.ask(f'{question}\nOnly "yes" is accepted: ')
         if answer != "yes":
             raise Refused(
@@ -114,6 +122,22 @@ class Flow:
                 )
             )
         self.confirmed = time.monotonic()
+        self.pondered = self.confirmed - asked
+
+    async def unmoved(
+        self, prepared: Prepared, again: Callable[[Emit], Awaitable[Prepared]]
+    ) -> Prepared:
+        """What was prepared, anew where the person thought for so long that much may have happened.
+
+        Raises Refused when that is another plan than the one that was shown.
+        """
+        if self.pondered < LONG_THOUGHT:
+            return prepared
+        async with self.view() as emit:
+            fresh = await again(emit)
+        saved.require_unmoved(prepared.plan, fresh.plan)
+        fresh.require_sound()
+        return fresh
 
 
 def _azure(label: str) -> str:

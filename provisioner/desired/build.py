@@ -24,6 +24,7 @@ from provisioner.desired.values import (
 from provisioner.errors import InvalidManifest, Problem, Who, define
 from provisioner.manifest import Loaded, Manifests, schema
 from provisioner.resources import (
+    RENEW,
     TAG_NAME,
     TAG_ON_EXPIRY,
     TAG_STACK,
@@ -143,7 +144,7 @@ def _tags(loaded: Loaded[schema.ModelDeployment], stack: str) -> dict[str, str]:
 
 def _expiry_tags(lifetime: Lifetime | None) -> dict[str, str]:
     """Reaping knows no manifest, so what to do at the deadline stands on the endpoint itself."""
-    return {TAG_ON_EXPIRY: "renew"} if lifetime is not None and lifetime.renew else {}
+    return {TAG_ON_EXPIRY: RENEW} if lifetime is not None and lifetime.renew else {}
 
 
 def _lifetime(loaded: Loaded[schema.ModelDeployment]) -> Lifetime | None:

@@ -13,6 +13,7 @@ from dataclasses import fields
 
 from provisioner.plan.steps import Change, Effect
 from provisioner.resources import (
+    RENEW,
     TAG_EXPIRES,
     TAG_ON_EXPIRY,
     TAG_STACK,
@@ -25,6 +26,7 @@ from provisioner.resources import (
     OnlineEndpoint,
     Resource,
     ServerlessEndpoint,
+    renews,
 )
 
 _KEPT_TAGS = frozenset({TAG_EXPIRES, TAG_TERMS})
@@ -68,9 +70,16 @@ def merged_tags(wanted: Mapping[str, str], live: Mapping[str, str]) -> dict[str,
     merged = {name: value for name, value in live.items() if not _stale(name, wanted)}
     for name, value in wanted.items():
         known = spelling.get(name.lower(), name)
-        if not (name in _KEPT_TAGS and known in live):
+        if not (known in live and _kept(name, value, live)):
             merged[known] = value
     return merged
+
+
+def _kept(name: str, value: str, live: Mapping[str, str]) -> bool:
+    """Whether what is live of a tag stays although the wish is spelled otherwise."""
+    if name == TAG_ON_EXPIRY:  # a late deadline's tag tells its span, too
+        return value == RENEW and renews(live)
+    return name in _KEPT_TAGS
 
 
 def _stale(name: str, wanted: Mapping[str, str]) -> bool:
@@ -140,7 +149,7 @@ def _tags(wanted: Mapping[str, str], live: Mapping[str, str]) -> Iterator[Change
     have = {name.lower(): value for name, value in live.items()}
     for name, value in wanted.items():
         found = have.get(name.lower())
-        if found != value and not (name in _KEPT_TAGS and found is not None):
+        if found != value and not (found is not None and _kept(name, value, live)):
             yield Change(f"tags.{name}", found, value)
     for name, value in live.items():
         if _stale(name, wanted):

@@ -26,6 +26,7 @@ from provisioner.plan.steps import (
 )
 from provisioner.resources import (
     TAG_EXPIRES,
+    TAG_ON_EXPIRY,
     TAG_STACK,
     Live,
     MarketplaceSubscription,
@@ -36,6 +37,7 @@ from provisioner.resources import (
     describe,
     instant_text,
     parse_instant,
+    renewal_text,
     tag_of,
     tags_of,
 )
@@ -293,6 +295,11 @@ def _dated(draft: Draft, item: Item[R]) -> Item[R]:
     if expiry is None or isinstance(item.wanted, MarketplaceSubscription):
         return item
     tags = {**item.wanted.tags, TAG_EXPIRES: instant_text(expiry.instant)}
+    if item.live is not None and item.lifetime is not None and item.lifetime.renew:
+        first = tag_of(tags_of(item.live.resource), TAG_EXPIRES) is None
+        if first and item.lifetime.ttl is not None:
+            # The endpoint is older than its lifetime: its creation does not tell how long that is.
+            tags[TAG_ON_EXPIRY] = renewal_text(item.lifetime.ttl)
     return replace(item, wanted=replace(item.wanted, tags=tags))
 
 

@@ -56,8 +56,9 @@ MANIFEST_CHANGED = define(
 )
 STALE = define(
     "plan.stale",
-    "Azure has moved since the plan was saved",
-    "Planning again gives other steps than those that were saved and reviewed.",
+    "Azure has moved since the plan was made",
+    "Planning again gives other steps than those that were saved, or shown and thought over for "
+    "more than a minute.",
     Who.OPERATOR,
 )
 
@@ -139,13 +140,11 @@ def load(text: str, name: str) -> SavedPlan:
                 "plan again with this version",
             )
         )
-    if seal != _seal(body):
+    found = _saved(body) if seal == _seal(body) else None
+    if found is None:  # a seal is no signature: one that fits may have been made by hand
         raise Refused(
             Problem(EDITED, f"{name} was changed after it was written", "plan and review again")
         )
-    found = _saved(body)
-    if found is None:
-        raise UsageError(not_a_plan(name, f"{name} is not a saved plan"))
     return found
 
 
@@ -181,18 +180,29 @@ def require_unchanged(saved: SavedPlan, files: Mapping[str, str]) -> None:
 
 def require_fresh(saved: SavedPlan, plan: Plan) -> None:
     """Refuse when planning now gives anything else than what was saved."""
-    if digest(plan) == saved.digest:
-        return
+    if digest(plan) != saved.digest:
+        what = "Azure is not as it was when the plan was saved"
+        raise Refused(_stale(what, saved.steps, plan))
+
+
+def require_unmoved(shown: Plan, plan: Plan) -> None:
+    """Refuse when planning again, after a long time for thought, gives anything else than what was
+    shown. Raises Refused."""
+    if digest(shown) != digest(plan):
+        titles = {step.id: step.title for step in shown.steps}
+        what = "Azure is not as it was when the plan was shown"
+        raise Refused(_stale(what, titles, plan))
+
+
+def _stale(what: str, before: Mapping[str, str], plan: Plan) -> Problem:
     now = {step.id: step.title for step in plan.steps}
-    details = [f"no longer planned: {title}" for id, title in saved.steps.items() if id not in now]
-    details += [f"newly planned: {title}" for id, title in now.items() if id not in saved.steps]
-    raise Refused(
-        Problem(
-            STALE,
-            "Azure is not as it was when the plan was saved",
-            "plan and review again",
-            details=tuple(details or ["the same steps, with other values"]),
-        )
+    details = [f"no longer planned: {title}" for id, title in before.items() if id not in now]
+    details += [f"newly planned: {title}" for id, title in now.items() if id not in before]
+    return Problem(
+        STALE,
+        what,
+        "plan and review again",
+        details=tuple(details or ["the same steps, with other values"]),
     )
 
 

@@ -44,6 +44,7 @@ from provisioner.resources.secrets import (
 from provisioner.resources.tags import (
     NOTHING,
     OWN_TAGS,
+    RENEW,
     SHARED_CAPACITY,
     TAG_EXPIRES,
     TAG_NAME,
@@ -53,12 +54,16 @@ from provisioner.resources.tags import (
     TARGET_DELETION,
     instant_text,
     parse_instant,
+    renewal_span,
+    renewal_text,
+    renews,
     tag_of,
 )
 
 __all__ = [
     "NOTHING",
     "OWN_TAGS",
+    "RENEW",
     "SHARED_CAPACITY",
     "TAG_EXPIRES",
     "TAG_NAME",
@@ -93,6 +98,9 @@ __all__ = [
     "instant_text",
     "normal_region",
     "parse_instant",
+    "renewal_span",
+    "renewal_text",
+    "renews",
     "tag_of",
     "tags_of",
     "workspace_of",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -12,6 +12,7 @@ TAG_NAME: Final = "provisioner-name"
 TAG_EXPIRES: Final = "provisioner-expires-at"
 TAG_TERMS: Final = "provisioner-terms-accepted"
 TAG_ON_EXPIRY: Final = "provisioner-on-expiry"
+RENEW: Final = "renew"
 OWN_TAGS: Final = frozenset({TAG_STACK, TAG_NAME, TAG_EXPIRES, TAG_TERMS, TAG_ON_EXPIRY})
 
 SHARED_CAPACITY: Final = "SharedComputeCapacityEnabled"
@@ -28,6 +29,24 @@ def tag_of(tags: Mapping[str, str], name: str) -> str | None:
     if value is not None or not tags:
         return value
     return next((value for key, value in tags.items() if key.lower() == name), None)
+
+
+def renewal_text(span: timedelta) -> str:
+    """The tag of an endpoint that is to live again for `span` seconds from each renewal on."""
+    return f"{RENEW} {round(span.total_seconds())}s"
+
+
+def renews(tags: Mapping[str, str]) -> bool:
+    """Whether an endpoint is made again when its time is up."""
+    words = (tag_of(tags, TAG_ON_EXPIRY) or "").lower().split()
+    return words[:1] == [RENEW]
+
+
+def renewal_span(tags: Mapping[str, str]) -> timedelta | None:
+    """How long it lives again, where its tag says so; otherwise that is told by its creation."""
+    words = (tag_of(tags, TAG_ON_EXPIRY) or "").lower().split()
+    number = words[1].removesuffix("s") if len(words) == 2 else ""
+    return timedelta(seconds=int(number)) if number.isdecimal() and int(number) else None
 
 
 def instant_text(instant: datetime) -> str:

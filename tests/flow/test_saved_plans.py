@@ -19,14 +19,14 @@ def put(name: str, value: object) -> Forge:
 
 
 FORGERIES: dict[str, tuple[Forge, int, str]] = {
-    "no plan": (lambda body: body.pop("plan"), 64, "plan.not-a-plan-file"),
-    "no files": (lambda body: body.pop("files"), 64, "plan.not-a-plan-file"),
-    "steps of numbers": (put("plan", {"steps": [1]}), 64, "plan.not-a-plan-file"),
-    "steps are a number": (put("plan", {"steps": 5}), 64, "plan.not-a-plan-file"),
-    "no stack": (put("stack", None), 64, "plan.not-a-plan-file"),
-    "options are a list": (put("options", [1]), 64, "plan.not-a-plan-file"),
-    "numbers as files": (put("files", {"m.yaml": 5}), 64, "plan.not-a-plan-file"),
-    "numbers as sources": (put("sources", [1]), 64, "plan.not-a-plan-file"),
+    "no plan": (lambda body: body.pop("plan"), 3, "plan.edited"),
+    "no files": (lambda body: body.pop("files"), 3, "plan.edited"),
+    "steps of numbers": (put("plan", {"steps": [1]}), 3, "plan.edited"),
+    "steps are a number": (put("plan", {"steps": 5}), 3, "plan.edited"),
+    "no stack": (put("stack", None), 3, "plan.edited"),
+    "options are a list": (put("options", [1]), 3, "plan.edited"),
+    "numbers as files": (put("files", {"m.yaml": 5}), 3, "plan.edited"),
+    "numbers as sources": (put("sources", [1]), 3, "plan.edited"),
     "another source": (put("sources", ["secret.txt"]), 3, "plan.manifest-changed"),
     "one more source": (put("sources", ["m.yaml", "secret.txt"]), 3, "plan.manifest-changed"),
     "stdin": (put("sources", ["-"]), 3, "plan.manifest-changed"),

@@ -18,6 +18,7 @@ from provisioner.errors.cloud import CloudError, ServiceFault
 from provisioner.events import Event, Outcome, StepProgress, StepRetried
 from provisioner.plan import Plan, Step
 from provisioner.plan.steps import (
+    Await,
     Because,
     Change,
     Create,
@@ -25,6 +26,7 @@ from provisioner.plan.steps import (
     Replace,
     Rollout,
     SetTraffic,
+    Until,
     Update,
 )
 from provisioner.resources import (
@@ -195,6 +197,16 @@ def test_a_list_that_misses_a_resource_for_a_moment_is_not_believed() -> None:
     report = run(create(PHI))
     assert not report.problems
     assert Lagging.looks > 2
+
+
+def test_a_subscription_that_vanished_is_not_waited_for() -> None:
+    run = Run()
+    id = ResourceId(PLACE, Kind.MARKETPLACE_SUBSCRIPTION, "llama")
+    step = Await(id="a", reason="is Creating", resource_id=id, until=Until.READY, state="Creating")
+    report = run(step)
+    (problem,) = report.problems
+    assert "deleted by somebody else" in problem.what
+    assert run.seconds < 10
 
 
 def test_a_resource_that_vanishes_while_it_is_changed_is_told_soon() -> None:
@@ -445,6 +457,30 @@ def test_a_rollout_that_cannot_give_back_says_so() -> None:
     (problem,) = report.problems
     assert "its traffic could not be given back to blue" in problem.what
     assert any("no more" in line for line in problem.details)
+
+
+def test_a_rollout_that_another_run_has_finished_is_not_taken_back() -> None:
+    """Not even where the old colour is gone already."""
+    run = Run()
+    run.cloud.seed(replace(CHAT, traffic={"blue-2": 100}))
+    run.cloud.seed(deployment("blue-2"))
+    assert not run(rollout()).problems
+    assert not run.cloud.shifts
+
+
+def test_a_rollout_that_another_run_overtakes_goes_on_from_there() -> None:
+    run = Run()
+    run.cloud.seed(replace(CHAT, traffic={"blue": 100}))
+    for name in ("blue", "blue-2"):
+        run.cloud.seed(deployment(name))
+
+    def overtaken(what: str, id: ResourceId) -> bool:
+        run.cloud.seed(replace(CHAT, traffic={"blue-2": 100}))
+        return False
+
+    run.cloud.lost = overtaken
+    assert not run(rollout()).problems
+    assert len(run.cloud.writes) == 1
 
 
 def test_traffic_that_another_run_sets_otherwise_is_told() -> None:

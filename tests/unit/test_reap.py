@@ -7,9 +7,13 @@ from datetime import timedelta
 
 from provisioner import plan as planning
 from provisioner.apply import Report, execute
+from provisioner.cloud import Observed
+from provisioner.desired import Desired, Lifetime, Origin, WantedServerless
+from provisioner.errors import Position
 from provisioner.events import ignore
 from provisioner.plan import Plan
 from provisioner.plan.managed import shared_bag
+from provisioner.plan.steps import Update
 from provisioner.reap import expiring
 from provisioner.resources import (
     TAG_EXPIRES,
@@ -17,6 +21,7 @@ from provisioner.resources import (
     TAG_ON_EXPIRY,
     TAG_STACK,
     Kind,
+    Live,
     ModelRef,
     OnlineDeployment,
     OnlineEndpoint,
@@ -109,6 +114,33 @@ def test_what_ends_as_its_time_is_up_is_brought_back() -> None:
     cloud.seed(renewing(replace(CHAT, traffic={}, tags=past)), State.DELETING)
     assert not carry_out(planned(cloud), cloud).problems
     assert cloud.records[CHAT.id].state is State.SUCCEEDED
+
+
+def test_a_lifetime_that_came_late_tells_its_own_length() -> None:
+    """Adopted, or given a lifetime when it was a year old: it does not live a year again."""
+    cloud = FakeCloud(FakeClock())
+    old = Live(replace(PHI, tags={}), State.SUCCEEDED, created_at=START - timedelta(days=365))
+    wish = WantedServerless(
+        resource=replace(PHI, tags={TAG_STACK: "default", TAG_NAME: "phi", TAG_ON_EXPIRY: "renew"}),
+        origin=Origin("phi", Position("m.yaml", 1, 1)),
+        subscribes=False,
+        plan=None,
+        consent=None,
+        lifetime=Lifetime(ttl=timedelta(hours=72), renew=True),
+    )
+    wanted = Desired("default", {}, (wish,), ())
+
+    def seen(live: Live[ServerlessEndpoint]) -> Observed:
+        return {PLACE: replace(cloud.view(PLACE), serverless=(live,))}
+
+    options = planning.Options(adopt=True)
+    (step,) = planning.plan(wanted, seen(old), START, options).steps
+    assert isinstance(step, Update)
+    assert isinstance(step.resource, ServerlessEndpoint)
+    adopted = replace(old, resource=step.resource)
+    (doomed,) = expiring(seen(adopted), START, timedelta(days=5))
+    assert doomed.renew_for == timedelta(hours=72)
+    assert planning.plan(wanted, seen(adopted), START, options).empty
 
 
 def test_tags_in_another_spelling_are_ours_all_the_same() -> None:

@@ -37,6 +37,7 @@ from provisioner.cli.types import WAIT
 from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.clock import Clock
 from provisioner.errors import Refused
+from provisioner.events import Emit
 from provisioner.inference import Prober
 from provisioner.outputs import Status
 from provisioner.pipeline import Applied, Prepared
@@ -132,12 +133,17 @@ async def _apply(flow: Flow, request: _Request) -> int:
         connection = await stack.enter_async_context(flow.connect())
         chosen.require_same(connection)
         request.settings.probe = Prober(connection.cloud, connection.clock, connection.ca_bundle)
-        async with flow.view() as emit:
-            prepared = await pipeline.prepare(
+
+        async def prepare(emit: Emit) -> Prepared:
+            return await pipeline.prepare(
                 chosen.manifests, connection.cloud, chosen.wish, connection.clock, emit
             )
+
+        async with flow.view() as emit:
+            prepared = await prepare(emit)
         chosen.require_fresh(prepared.plan)
         _consider(flow, request, prepared)
+        prepared = await flow.unmoved(prepared, prepare)
         async with flow.view() as emit:
             with flow.interrupts.gently(request.settings.stop):
                 applied = await pipeline.carry_out(

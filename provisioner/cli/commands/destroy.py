@@ -29,8 +29,9 @@ from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.report import show
 from provisioner.errors.harmless import clean
+from provisioner.events import Emit
 from provisioner.manifest import Manifests
-from provisioner.pipeline import Wish
+from provisioner.pipeline import Prepared, Wish
 from provisioner.plan.words import counted, unchanged
 from provisioner.preflight import blocking
 
@@ -78,10 +79,14 @@ async def _destroy(flow: Flow, request: _Request) -> int:
     flow.require_answer(request.yes, "destroy")
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(flow.connect())
-        async with flow.view() as emit:
-            prepared = await pipeline.prepare_destroy(
+
+        async def prepare(emit: Emit) -> Prepared:
+            return await pipeline.prepare_destroy(
                 request.manifests, connection.cloud, request.wish, connection.clock, emit
             )
+
+        async with flow.view() as emit:
+            prepared = await prepare(emit)
         errors = blocking(prepared.findings)
         warned = [one for one in prepared.findings if one not in errors]
         if prepared.plan.empty:
@@ -91,6 +96,7 @@ async def _destroy(flow: Flow, request: _Request) -> int:
         prepared.require_sound()
         if not request.yes and not prepared.plan.empty:
             flow.confirm("Delete these, for good?")
+            prepared = await flow.unmoved(prepared, prepare)
         async with flow.view() as emit:
             with flow.interrupts.gently(request.settings.stop):
                 applied = await pipeline.carry_out(

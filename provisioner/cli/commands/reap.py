@@ -31,7 +31,8 @@ from provisioner.cli.report import show
 from provisioner.cli.session import width
 from provisioner.cli.types import SPAN
 from provisioner.errors import ExitCode
-from provisioner.pipeline import Applied, Errand
+from provisioner.events import Emit
+from provisioner.pipeline import Applied, Errand, Prepared
 from provisioner.preflight import blocking
 from provisioner.reap import Doomed
 
@@ -91,10 +92,17 @@ async def _reap(flow: Flow, request: _Request) -> int:
     if not request.dry_run:
         flow.require_answer(request.yes, "reap")
     async with flow.connect() as connection:
-        async with flow.view() as emit:
-            prepared, doomed = await pipeline.prepare_reap(
+
+        async def prepare(emit: Emit) -> tuple[Prepared, tuple[Doomed, ...]]:
+            return await pipeline.prepare_reap(
                 connection.cloud, request.errand, connection.clock, emit
             )
+
+        async def again(emit: Emit) -> Prepared:
+            return (await prepare(emit))[0]
+
+        async with flow.view() as emit:
+            prepared, doomed = await prepare(emit)
         if request.output_format == "text":
             click.echo(doomed_table(doomed, request.errand.within, width(sys.stdout)), nl=False)
         if request.dry_run or not doomed:
@@ -105,6 +113,7 @@ async def _reap(flow: Flow, request: _Request) -> int:
         prepared.require_sound()
         if not request.yes:
             flow.confirm("Take these down?")
+            prepared = await flow.unmoved(prepared, again)
         async with flow.view() as emit:
             with flow.interrupts.gently(request.settings.stop):
                 applied = await pipeline.carry_out(
