@@ -73,6 +73,7 @@ class Record:
     """The state after the operation; None when it is gone then or nothing runs."""
     condition: str | None = None
     plan: MarketplacePlan | None = None
+    subscription: str | None = None
 
 
 Fault = Callable[[str, ResourceId], CloudError | None]
@@ -345,6 +346,7 @@ class FakeCloud:
             condition=record.condition,
             url=f"https://{id.name}.example.invalid" if ready else None,
             plan=record.plan,
+            subscription=record.subscription,
         )
 
     def _end(self, id: ResourceId, record: Record) -> None:

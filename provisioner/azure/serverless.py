@@ -48,6 +48,7 @@ def parse(raw: Json, id: ResourceId) -> Live[ServerlessEndpoint]:
         state=live_state(properties),
         condition=text(properties.get("endpointState")),
         url=text(mapping(properties.get("inferenceEndpoint")).get("uri")),
+        subscription=text(properties.get("marketplaceSubscriptionId")),
         created_at=header_of(raw),
     )
 

@@ -152,7 +152,8 @@ class Live(Generic[R]):
 
     `condition` is the service's second opinion: endpointState of a serverless endpoint,
     marketplaceSubscriptionStatus of a subscription. `url` is where the model answers.
-    `plan` is a subscription's offer. `created_at` is from systemData, aware, UTC.
+    `plan` is a subscription's offer; `subscription` is the one that a serverless endpoint says it
+    runs on. `created_at` is from systemData, aware, UTC.
     """
 
     resource: R
@@ -161,6 +162,7 @@ class Live(Generic[R]):
     url: str | None = None
     created_at: datetime | None = None
     plan: MarketplacePlan | None = None
+    subscription: str | None = None
 
     @property
     def id(self) -> ResourceId:
