@@ -34,6 +34,13 @@ STEP_TIMED_OUT = define(
     "operation goes on in Azure.",
     Who.OPERATOR,
 )
+NOT_TAKEN = define(
+    "apply.not-taken",
+    "the service keeps another value than it was given",
+    "Azure took the request and calls the resource ready, but shows other values than the manifest "
+    "has until the step's time was up: it sets them itself.",
+    Who.AUTHOR,
+)
 ENDED_BADLY = define(
     "apply.ended-badly",
     "the service could not do it",

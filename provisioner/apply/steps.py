@@ -7,6 +7,8 @@ from typing import Final, assert_never
 
 from provisioner.apply.context import (
     ENDED_BADLY,
+    NOT_TAKEN,
+    STEP_TIMED_OUT,
     VANISHED,
     Context,
     StepFailed,
@@ -28,6 +30,7 @@ from provisioner.plan.steps import (
     Until,
     Update,
 )
+from provisioner.plan.words import camel
 from provisioner.resources import (
     TAG_EXPIRES,
     AnyLive,
@@ -94,23 +97,36 @@ async def _ready(
     The definition is compared too: right after a write a list may show the old one as Succeeded
     (AZURE.md §16).
     """
-    appeared = False
+    latest: AnyLive | None = None
 
     def judge(live: AnyLive | None) -> bool:
-        nonlocal appeared
+        nonlocal latest
         if live is None:
-            if appeared:
+            if latest is not None:
                 raise StepFailed(_vanished(resource.id))
             return False
-        appeared = True
+        latest = live
         if live.state.broken:
             return True
         done = live.state is State.SUCCEEDED and settled(live)
         return done and not diff(resource, live.resource)
 
-    live = await context.wait(step, resource.id, judge, deadline, purpose)
+    try:
+        live = await context.wait(step, resource.id, judge, deadline, purpose)
+    except StepFailed as failed:
+        kept = _kept(resource, latest)
+        if failed.problem.code is STEP_TIMED_OUT and kept:
+            raise StepFailed(_not_taken(step, kept)) from failed
+        raise
     if live is not None and live.state.broken:
         raise await context.failure(resource.id, live.state)
+
+
+def _kept(resource: Resource, live: AnyLive | None) -> tuple[str, ...]:
+    """The fields in which a resource that is ready differs from what was wished for."""
+    if live is None or live.state is not State.SUCCEEDED:
+        return ()
+    return tuple(camel(change.field) for change in diff(resource, live.resource))
 
 
 async def _update(context: Context, step: Update) -> None:
@@ -283,6 +299,17 @@ def _vanished(id: ResourceId) -> Problem:
         f"the {describe(id)} was there and is gone",
         "find out who deleted it (the activity log of its resource group), then apply again",
         resource=id.arm_id,
+    )
+
+
+def _not_taken(step: Step, fields: tuple[str, ...]) -> Problem:
+    return Problem(
+        NOT_TAKEN,
+        f"{step.title}: the service took it and keeps another value of {', '.join(fields)}",
+        "write the value that it keeps into the manifest (`provision import` shows it), or leave "
+        "the setting out; if the value is only old, apply again",
+        position=step.position,
+        resource=step.target.arm_id,
     )
 
 
