@@ -19,12 +19,12 @@ from datetime import date, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from provisioner.azure.client import lost
 from provisioner.azure.credentials import RETRIES, Blocking, Tokens
 from provisioner.azure.faults import fault_of
-from provisioner.azure.retry import body_of
+from provisioner.azure.retry import body_of, is_loss
 from provisioner.azure.settings import PUBLIC_AUTHORITY, Settings
 from provisioner.azure.values import text
 from provisioner.cloud import RegistryModel
@@ -141,9 +141,9 @@ class Registries:
                 raise
             except HttpResponseError as error:
                 raise _translated(error, operation) from error
-            except (AzureError, OSError) as error:
-                raise lost(operation, error) from error
             except Exception as error:
+                if is_loss(error) or isinstance(error, OSError):
+                    raise lost(operation, error) from error
                 # azure-ai-ml raises its own, and plain AttributeError and KeyError where an
                 # answer lacks what it expects (AZURE.md §7).
                 raise CloudError(

@@ -54,11 +54,15 @@ def parse(raw: Json, id: ResourceId) -> Live[ServerlessEndpoint]:
 
 
 def overlay(raw: Json, wish: ServerlessEndpoint, fields: frozenset[str]) -> Json:
-    """`raw` with the named fields of `wish` laid over it."""
+    """`raw` with the named fields of `wish` laid over it.
+
+    The model cannot change in place and goes as the wish has it: the service may answer with the
+    version that runs, but takes none (AZURE.md §2).
+    """
     wanted = body(wish)
     properties = dict(mapping(raw.get("properties")))
-    for field, key in (("content_safety", "contentSafety"), ("auth_mode", "authMode"),
-                       ("model", "modelSettings")):  # fmt: skip
+    properties["modelSettings"] = wanted["properties"]["modelSettings"]
+    for field, key in (("content_safety", "contentSafety"), ("auth_mode", "authMode")):
         if field in fields and key in wanted["properties"]:
             properties[key] = wanted["properties"][key]
     changed = {**raw, "properties": properties}

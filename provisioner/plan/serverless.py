@@ -39,6 +39,7 @@ SUSPENDED = define(
 _ENDED = frozenset({"unsubscribed"})
 _PENDING = frozenset({"pendingfulfillmentstart"})
 _IDLE = frozenset({"suspending", "suspended"})
+_ONLINE = "online"
 
 
 ENDPOINT_SUSPENDED = define(
@@ -189,7 +190,7 @@ def _subscription(draft: Draft, need: _Need, view: WorkspaceSeen, held: _Held) -
         return None
     live = held.best(need)
     if live is None:
-        if demands is None and _serves_already(need, view):
+        if _serves_already(need, view, sure=demands is True):
             return None
         name = _free_name(need, held.taken)
         held.taken.add(name.name.lower())
@@ -217,16 +218,18 @@ def _resubscription(draft: Draft, need: _Need, live: Live[MarketplaceSubscriptio
     return None
 
 
-def _serves_already(need: _Need, view: WorkspaceSeen) -> bool:
-    """Whether all endpoints of an offer that no catalogue knows run without a subscription.
+def _serves_already(need: _Need, view: WorkspaceSeen, *, sure: bool) -> bool:
+    """Whether all endpoints of an offer run without a subscription.
 
-    Then they need none: whatever they needed, they have. A new one asks again: the service says
-    so when a model has no offer.
+    Then they need none: whatever they needed, they have. Where the catalogue is `sure` that the
+    model has an offer, only endpoints that are online and know of no subscription can prove that
+    it has none any more. A new one asks again: the service says so when a model has no offer.
     """
     running = {
         one.id: one.resource.model
         for one in view.serverless
         if one.state in (State.SUCCEEDED, State.UPDATING)
+        and (not sure or (one.subscription is None and (one.condition or "").lower() == _ONLINE))
     }
     return all(
         wish.resource.id in running and wish.resource.model.same_model(running[wish.resource.id])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 from provisioner.catalog import Lifecycle, Stage, load
@@ -18,6 +19,13 @@ MODEL_MISSING = define(
     "preflight.model-missing",
     "the registry has no such model",
     "The registry was asked for the model, or for the version of it, and has none.",
+    Who.AUTHOR,
+)
+VERSION_UNKNOWN = define(
+    "preflight.model-version-unknown",
+    "the model's latest version could not be found out",
+    "A deployment on managed compute runs one version of its model. The manifest leaves it to the "
+    "registry, and the registry did not tell.",
     Who.AUTHOR,
 )
 MODEL_TARGET = define(
@@ -64,7 +72,7 @@ _SIZE = ("spec", "target", "managedCompute", "instanceType")
 
 def check_models(case: Case) -> Iterator[Problem]:
     """Everything about the models of new endpoints and deployments."""
-    told: set[str] = set()
+    told: set[tuple[str, bool]] = set()
     for step in case.new():
         resource = step.resource
         if not isinstance(resource, ServerlessEndpoint | OnlineDeployment):
@@ -87,16 +95,22 @@ def check_models(case: Case) -> Iterator[Problem]:
         yield from _running(case)
 
 
-def _existence(case: Case, step: Step, model: ModelRef, told: set[str]) -> Iterator[Problem]:
+def _existence(
+    case: Case, step: Create | Replace, model: ModelRef, told: set[tuple[str, bool]]
+) -> Iterator[Problem]:
     key = key_of(model)
     if key not in case.facts.models:
         return
     answer = case.facts.models[key]
     position = case.at(step, "spec", "model")
     if isinstance(answer, Unread):
-        if key not in told:
-            told.add(key)
-            yield unread(answer, f"the model {model.short}", position)
+        unsent = model.version is None and isinstance(step.resource, OnlineDeployment)
+        if (key, unsent) not in told:
+            told.add((key, unsent))
+            if unsent:
+                yield _version_unknown(answer, model, position)
+            else:
+                yield unread(answer, f"the model {model.short}", position)
         return
     if answer is not None:
         return
@@ -116,6 +130,17 @@ def _existence(case: Case, step: Step, model: ModelRef, told: set[str]) -> Itera
         (f"did you mean {near[0]}? " if near else "")
         + f"list them: provision models list --search {model.name[:20]}",
         position=position,
+    )
+
+
+def _version_unknown(answer: Unread, model: ModelRef, position: Position | None) -> Problem:
+    """Conclusive: without a version there is nothing that could be sent."""
+    note = unread(answer, f"the latest version of {model.short}", position)
+    return replace(
+        note,
+        code=VERSION_UNKNOWN,
+        hint=f"name the version, model: {model.id}/versions/N; or, of the registry: {note.hint}",
+        severity=Severity.ERROR,
     )
 
 

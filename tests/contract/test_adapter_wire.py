@@ -13,8 +13,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import AzureError, ServiceResponseError
 
 from provisioner.azure.client import make_session, make_transport
+from provisioner.azure.registry import Registries
 from provisioner.errors.cloud import CloudError, Verdict
 from provisioner.resources import (
     KeyName,
@@ -408,6 +410,25 @@ async def test_a_providers_own_limit_holds_nobody_else_back(wire: Wire) -> None:
     await wire.cloud.get(ENDPOINT)
     bucket = wire.arm.budget.bucket("GET", f"/subscriptions/{WORKSPACE.subscription}")
     assert not bucket.counted
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (AzureError("Invalid AzureML ARM versioned Id"), "UnreadableAnswer"),  # of azure-ai-ml
+        (KeyError("flavors"), "UnreadableAnswer"),
+        (ServiceResponseError("reset"), "ConnectionLost"),
+    ],
+)
+async def test_what_azure_ai_ml_cannot_read_is_no_lost_connection(
+    wire: Wire, error: Exception, code: str
+) -> None:
+    def call() -> None:
+        raise error
+
+    with pytest.raises(CloudError) as caught:
+        await Registries(wire.settings, None, wire.arm.credential)._run("GET model", call)
+    assert caught.value.fault.code == code
 
 
 async def test_an_unreadable_answer_is_a_cloud_error(wire: Wire) -> None:

@@ -263,6 +263,25 @@ def _target(reference: dict[str, Any]) -> str:
     return str(reference["$ref"]).rpartition("/")[2]
 
 
+def test_a_change_names_a_serverless_model_without_the_version_that_runs() -> None:
+    model = ModelRef.parse("azureml://registries/azureml-meta/models/Llama")
+    wish = ServerlessEndpoint(
+        id=ResourceId(WORKSPACE, Kind.SERVERLESS_ENDPOINT, "e"),
+        location="eastus2",
+        model=model,
+        content_safety=ContentSafety.DISABLED,
+    )
+    raw = {
+        "properties": {"authMode": "Key", "modelSettings": {"modelId": f"{model.id}/versions/9"}}
+    }
+    changed = serverless.overlay(raw, wish, frozenset({"content_safety"}))
+    assert changed["properties"] == {
+        "authMode": "Key",
+        "modelSettings": {"modelId": model.id},
+        "contentSafety": {"contentSafetyStatus": "Disabled"},
+    }
+
+
 def test_what_the_specification_does_not_know_is_not_sent_back() -> None:
     raw: dict[str, Any] = {
         "id": "/x", "name": "d", "type": "t", "systemData": {}, "etag": None, "newer": 1,
