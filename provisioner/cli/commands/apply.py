@@ -126,7 +126,11 @@ async def _apply(flow: Flow, request: _Request) -> int:
         request.settings.probe = Prober(connection.cloud, connection.clock, connection.ca_bundle)
         async with flow.view() as emit:
             prepared = await pipeline.prepare(
-                chosen.manifests, connection.cloud, chosen.wish, connection.clock, emit
+                chosen.manifests,
+                connection.cloud,
+                replace(chosen.wish, who=connection.who),
+                connection.clock,
+                emit,
             )
         chosen.require_fresh(prepared.plan)
         _consider(flow, request, prepared)
