@@ -1,167 +1,122 @@
-"""Applying a fleet, and finding it unchanged: this project beside other ways, in one run.
-
-Each contender works on a fresh emulator of the same scenario. Measured are the seconds that it
-reports itself (imports excluded), CPU and peak memory of its whole process (as the operating
-system accounts them), and the requests that the emulator counted.
-
-`python -m benchmarks.apply_fleet [WORKSPACES MODELS EACH [SCENARIO [CONTENDER …]]]`
-"""
+"""The figures of fleets: applying, and finding nothing to do, beside other ways in the same run."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import ssl
-import sys
-import tempfile
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
-from benchmarks.fleet import Fleet, write
-from provisioner.emulator import control
+from benchmarks.contest import AZ, COMMAND, CONTENDERS, EVERYBODY, HEADER, Figure, compare, found_by
+from benchmarks.fleet import Fleet
+from benchmarks.results import Line, Ratio, Value
 
-SCENARIOS = Path(control.__file__).parent / "data" / "scenarios"
-AZ = Path(__file__).resolve().parent.parent / ".interop" / "az" / "bin" / "az"
 SMALL = Fleet(5, 2, 2)
 DEFAULT = Fleet(10, 4, 5)
+SLOW = Fleet(10, 4, 1)
 LARGE = Fleet(100, 2, 5)
 HUGE = Fleet(1000, 2, 5)
-CONTENDERS = ("raw", "ours", "azure-ai-ml, 32 threads")
-EVERYBODY = (*CONTENDERS, "azure-ai-ml, one by one", "az in a loop")
+ROUNDS = 3
+"""Of raw and ours in turn: what a noisy machine does to one of them, it does to both."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """What one contender needed for one job. `memory` in MiB."""
+def run() -> Iterator[Line]:
+    yield from _small()
+    yield from _default()
+    yield from _throttled()
+    yield from _slow(5)
+    yield from _slow(30)
+    yield from _large()
 
-    contender: str
-    job: str
-    seconds: float
-    cpu: float
-    memory: float
-    requests: int
-    throttled: int
 
-    def __str__(self) -> str:
-        return (
-            f"| {self.job} | {self.contender} | {self.seconds:.2f} | {self.cpu:.2f} "
-            f"| {self.memory:.0f} | {self.requests} | {self.throttled} |"
+def _table(title: str, figures: Iterator[Figure], kept: list[Figure]) -> Iterator[Line]:
+    yield f"\n### {title}\n\n{HEADER}"
+    for figure in figures:
+        kept.append(figure)
+        yield str(figure)
+    yield ""
+
+
+def _of(figures: Sequence[Figure], contender: str, job: str) -> list[Figure]:
+    return [one for one in figures if (one.contender, one.job) == (contender, job)]
+
+
+def _small() -> Iterator[Line]:
+    everybody = tuple(one for one in EVERYBODY if AZ.exists() or not one.startswith("az "))
+    if not AZ.exists():
+        yield "(no Azure CLI here: `make interop` makes one)"
+    title = f"{SMALL.endpoints} endpoints in {SMALL.workspaces} workspaces"
+    yield from _table(title, compare(SMALL, "bench", everybody), [])
+
+
+def _default() -> Iterator[Line]:
+    kept: list[Figure] = []
+
+    def rounds() -> Iterator[Figure]:
+        for _ in range(ROUNDS):
+            yield from compare(DEFAULT, "bench", ("raw", "ours"))
+        yield from compare(DEFAULT, "bench", (COMMAND, *CONTENDERS[2:]))
+
+    title = f"{DEFAULT.endpoints} endpoints in {DEFAULT.workspaces} workspaces, {ROUNDS} rounds"
+    yield from _table(title, rounds(), kept)
+    pairs = list(zip(_of(kept, "raw", "apply"), _of(kept, "ours", "apply"), strict=True))
+    seconds = [(raw.seconds, ours.seconds) for raw, ours in pairs]
+    yield _against_raw("makespan of applying", "s", 1.15, seconds)
+    yield _against_raw("CPU of applying", "s", 2.5, [(raw.cpu, ours.cpu) for raw, ours in pairs])
+    looks = 2 * DEFAULT.workspaces
+    sent = [(raw.requests, ours.requests - ours.checking - looks) for raw, ours in pairs]
+    yield _against_raw("requests of applying, besides the first look and preflight", "", 1.0, sent)
+    yield Value("answers 429 while applying", sum(ours.throttled for _, ours in pairs), 0, "")
+
+
+def _throttled() -> Iterator[Line]:
+    kept: list[Figure] = []
+    title = f"{DEFAULT.endpoints} endpoints, ARM's buckets on (250 + 25/s reads, 200 + 10/s writes)"
+    yield from _table(title, compare(DEFAULT, "bench-throttled", ("raw", "ours")), kept)
+    raw, ours = _of(kept, "raw", "apply")[0], _of(kept, "ours", "apply")[0]
+    yield _against_raw("makespan of applying", "s", 1.15, [(raw.seconds, ours.seconds)])
+    yield Value("answers 429", sum(one.throttled for one in kept if one.contender == "ours"), 0, "")
+
+
+def _slow(seconds: int) -> Iterator[Line]:
+    kept: list[Figure] = []
+    scene = f"slow-services-{seconds}s-no-retry-after"
+    title = f"{SLOW.endpoints} endpoints of services that take {seconds} s and send no Retry-After"
+    yield from _table(title, compare(SLOW, scene, ("raw", "ours"), ("apply",)), kept)
+    ours = _of(kept, "ours", "apply")[0]
+    # A subscription, then an endpoint.
+    yield Ratio("makespan of applying", "critical path", 2.0 * seconds, ours.seconds, 1.1)
+
+
+def _large() -> Iterator[Line]:
+    large: list[Figure] = []
+    yield from _table(
+        f"{LARGE.endpoints:,} endpoints in {LARGE.workspaces} workspaces",
+        found_by(LARGE, "bench", CONTENDERS),
+        large,
+    )
+    found = _of(large, "ours", "find")[0]
+    yield Value("finding them unchanged", found.seconds, 2, "s")
+    yield Value("CPU of finding them unchanged", found.cpu, 2, "s")
+    yield Value("memory of finding them unchanged", found.memory, 150, "MiB")
+    yield Value("requests per workspace", round(found.requests / LARGE.workspaces, 2), 4, "")
+    huge: list[Figure] = []
+    yield from _table(
+        f"{HUGE.endpoints:,} endpoints in {HUGE.workspaces:,} workspaces",
+        found_by(HUGE, "bench", ("ours",)),
+        huge,
+    )
+    for job in ("apply", "find"):
+        few, many = _of(large, "ours", job)[0], _of(huge, "ours", job)[0]
+        yield Ratio(
+            f"CPU per endpoint, job {job}",
+            f"at {LARGE.endpoints:,}",
+            1000 * few.cpu / LARGE.endpoints,
+            1000 * many.cpu / HUGE.endpoints,
+            1.0,
+            "ms",
         )
 
 
-HEADER = (
-    "| job | contender | seconds | CPU s | MiB | requests | 429s |\n"
-    "|---|---|---:|---:|---:|---:|---:|"
-)
-
-
-def command(contender: str, job: str, url: str, ca: str, fleet: Fleet, wishes: Path) -> list[str]:
-    sizes = [str(fleet.workspaces), str(fleet.models), str(fleet.each)]
-    module = [sys.executable, "-m"]
-    match contender:
-        case "raw":
-            return [*module, "benchmarks.contenders.raw", job, url, ca, *sizes]
-        case "ours":
-            return [*module, "benchmarks.contenders.ours", job, url, ca, str(wishes)]
-        case "az in a loop":
-            script = str(Path(__file__).parent / "contenders" / "az_loop.sh")
-            az = str(AZ)
-            ids = "\\n".join(fleet.model_id(index) for index in range(fleet.models))
-            line = f'printf "{ids}\\n" | "$0" "$@"'
-            return ["/bin/sh", "-c", line, script, job, url, ca, az, *sizes]
-        case _:
-            threads = "32" if "32" in contender else "1"
-            return [*module, "benchmarks.contenders.sdk", job, url, ca, threads, *sizes]
-
-
-def counted(record: control.Record) -> tuple[int, int]:
-    """Requests so far, and how many of them were answered 429."""
-    context = ssl.create_default_context(cafile=record.ca_bundle)
-    url = f"{record.url}/emulator/requests?limit=100000"
-    with urllib.request.urlopen(url, context=context) as answer:
-        body = json.loads(answer.read())
-    throttled = sum(1 for line in body["requests"] if line.get("status") == 429)
-    return int(body["total"]), throttled
-
-
-def measure(contender: str, job: str, record: control.Record, fleet: Fleet, folder: Path) -> Figure:
-    wishes = folder / "fleet.yaml"
-    before, limited = counted(record)
-    read, write_end = os.pipe()
-    arguments = command(contender, job, record.url, str(record.ca_bundle), fleet, wishes)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    pid = os.posix_spawn(
-        arguments[0],
-        arguments,
-        environment,
-        file_actions=[(os.POSIX_SPAWN_DUP2, write_end, 1), (os.POSIX_SPAWN_CLOSE, read)],
-    )
-    os.close(write_end)
-    with os.fdopen(read, "rb") as stream:
-        printed = stream.read().decode()
-    _, status, usage = os.wait4(pid, 0)
-    if status:
-        raise SystemExit(f"{contender} failed at {job}: {printed}")
-    seconds = json.loads(printed.strip().splitlines()[-1])["seconds"]
-    total, now_limited = counted(record)
-    return Figure(
-        contender,
-        job,
-        seconds,
-        usage.ru_utime + usage.ru_stime,
-        usage.ru_maxrss / 1024,
-        # The count itself is a request of ours.
-        total - before - 1,
-        now_limited - limited,
-    )
-
-
-def compare(fleet: Fleet, scenario: str, contenders: tuple[str, ...]) -> Iterator[Figure]:
-    base = (SCENARIOS / f"{scenario}.yaml").read_text("utf-8")
-    for contender in contenders:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            scene, _ = write(folder, fleet, base)
-            home = Path.cwd()
-            os.chdir(folder)
-            record = asyncio.run(control.start(folder / ".emulator", scenario=scene))
-            try:
-                for job in JOBS:
-                    yield measure(contender, job, record, fleet, folder)
-            finally:
-                asyncio.run(control.stop(folder / ".emulator"))
-                os.chdir(home)
-
-
-JOBS = ("apply", "find")
-
-
-def run() -> Iterator[str]:
-    """The tables of docs/performance.md, row by row."""
-    everybody = tuple(one for one in EVERYBODY if AZ.exists() or not one.startswith("az "))
-    if not AZ.exists():
-        yield f"(no Azure CLI in {AZ.parent.parent.name}: `make interop` makes one)"
-    rounds = (
-        ("20 endpoints", SMALL, "bench", everybody),
-        ("200 endpoints", DEFAULT, "bench", CONTENDERS),
-        ("200 endpoints, ARM's buckets on", DEFAULT, "bench-throttled", ("raw", "ours")),
-        ("1,000 endpoints in 100 workspaces", LARGE, "bench", CONTENDERS),
-    )
-    for title, fleet, scene, contenders in rounds:
-        yield f"\n{title}\n\n{HEADER}"
-        for figure in compare(fleet, scene, contenders):
-            yield str(figure)
-
-
-if __name__ == "__main__":
-    given = sys.argv[1:]
-    sizes = Fleet(*map(int, given[:3])) if len(given) >= 3 else DEFAULT
-    scene = given[3] if len(given) > 3 else "bench"
-    chosen = tuple(given[4:]) or CONTENDERS
-    print(HEADER)
-    for figure in compare(sizes, scene, chosen):
-        print(figure, flush=True)
+def _against_raw(what: str, unit: str, limit: float, pairs: Sequence[tuple[float, float]]) -> Ratio:
+    """Of (raw, ours) the pair with the median ratio: what is printed fits together."""
+    ordered = sorted(pairs, key=lambda pair: pair[1] / pair[0])
+    raw, ours = ordered[len(ordered) // 2]
+    return Ratio(what, "raw", raw, ours, limit, unit)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import aiohttp
 
+from benchmarks.results import Line, Value
 from provisioner.emulator import control
 
 WORKERS = 32
@@ -40,29 +41,6 @@ BODY = {
         "modelSettings": {"modelId": "azureml://registries/azureml/models/Phi-4"},
     },
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measured value beside its limit, both in `unit`."""
-
-    what: str
-    value: float
-    limit: float
-    unit: str
-    more_is_better: bool = False
-
-    @property
-    def met(self) -> bool:
-        return self.value >= self.limit if self.more_is_better else self.value < self.limit
-
-    def __str__(self) -> str:
-        sign = ">=" if self.more_is_better else "<"
-        verdict = "met" if self.met else "MISSED"
-        return (
-            f"emulator: {self.what:<44} {self.value:8.2f} {self.unit:<4} "
-            f"(limit {sign} {self.limit:g} {self.unit}) {verdict}"
-        )
 
 
 @dataclass(slots=True)
@@ -132,7 +110,7 @@ def _memory(pid: int) -> float:
     raise RuntimeError("no VmHWM in /proc")
 
 
-async def _measure(endpoints: int, folder: Path) -> list[Figure]:
+async def _measure(endpoints: int, folder: Path) -> list[Value]:
     scenario = folder / "scenario.yaml"
     await asyncio.to_thread(scenario.write_text, SCENARIO)
     record = await control.start(folder / "emulator", scenario=scenario)
@@ -156,13 +134,13 @@ async def _measure(endpoints: int, folder: Path) -> list[Figure]:
     finally:
         await control.stop(folder / "emulator")
     return [
-        Figure("CPU of one GET of an endpoint", costs[0], 1.0, "ms"),
-        Figure("CPU of one GET of a workspace", costs[1], 1.0, "ms"),
-        Figure("a page of 1,000 endpoints", page, 60.0, "ms"),
-        Figure(f"the same page of {endpoints:,}", full, 60.0, "ms"),
-        Figure("operations in flight", flying, IN_FLIGHT, "", more_is_better=True),
-        Figure("endpoints created in a second", rate, 100.0, "/s", more_is_better=True),
-        Figure(f"peak memory with {endpoints:,} endpoints", memory, 200.0, "MiB"),
+        Value("CPU of one GET of an endpoint", costs[0], 1.0, "ms"),
+        Value("CPU of one GET of a workspace", costs[1], 1.0, "ms"),
+        Value("a page of 1,000 endpoints", page, 60.0, "ms"),
+        Value(f"the same page of {endpoints:,}", full, 60.0, "ms"),
+        Value("operations in flight", flying, IN_FLIGHT, "", more_is_better=True),
+        Value("endpoints created in a second", rate, 100.0, "/s", more_is_better=True),
+        Value(f"peak memory with {endpoints:,} endpoints", memory, 200.0, "MiB"),
     ]
 
 
@@ -183,8 +161,9 @@ async def _token(http: aiohttp.ClientSession, record: control.Record) -> str:
         return str((await answer.json())["access_token"])
 
 
-def run(endpoints: int = 10_000) -> Iterator[Figure]:
+def run(endpoints: int = 10_000) -> Iterator[Line]:
     """All figures, measured on an emulator of their own."""
+    yield "\n### The emulator itself\n"
     with tempfile.TemporaryDirectory() as folder:
         yield from asyncio.run(_measure(endpoints, Path(folder)))
 

@@ -9,8 +9,9 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
-from benchmarks.results import Row
+from benchmarks.results import Line, Ratio
 
 BARE = """
 import sys
@@ -49,13 +50,12 @@ def measure(rounds: int = 30) -> tuple[float, float]:
     )
 
 
-def run() -> list[Row]:
+def run() -> Iterator[Line]:
+    yield "\n### `provision --help`\n"
     bare, ours = measure()
-    return [
-        Row("provision --help", "bare click program", bare, ours, LIMIT),
-    ]
+    yield Ratio("`provision --help`", "a bare click program", 1000 * bare, 1000 * ours, LIMIT, "ms")
 
 
 if __name__ == "__main__":
-    for row in run():
-        print(row)
+    for line in run():
+        print(line)

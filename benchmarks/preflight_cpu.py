@@ -13,8 +13,10 @@ import asyncio
 import io
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from benchmarks.results import Line, Value
 from provisioner import manifest
 from provisioner.desired import desired
 from provisioner.observe import constraints, observe
@@ -71,7 +73,7 @@ spec:
     return "---\n".join(parts)
 
 
-async def measure(count: int, workspaces: int) -> bool:
+async def measure(count: int, workspaces: int) -> list[Line]:
     loaded = manifest.load(["-"], stdin=io.StringIO(documents(count, workspaces)))
     cloud = FactCloud({"cores": {"eastus2": {"standardNCADSA100v4Family": "0/100000"}}})
     wanted = desired(loaded, stack="default", accept_terms=True)
@@ -85,19 +87,22 @@ async def measure(count: int, workspaces: int) -> bool:
     asked = time.process_time() - started
     findings = check(steps, wanted, observed, facts, Options(ignore_limits=True))
     took = time.process_time() - started
-    print(f"manifests {count}, workspaces {workspaces}, steps {len(steps.steps)}")
-    print(f"plan       {planned:6.3f} s of CPU")
-    print(f"preflight  {took:6.3f} s of CPU (questions and answers {asked:.3f} s), limit {LIMIT} s")
-    print(f"reads      {dict(cloud.reads)}, together {cloud.reads.total()}")
-    print(f"findings   {len(findings)}, of which {len(blocking(findings))} block")
-    return took <= LIMIT
+    return [
+        f"{count:,} manifests, {len(steps.steps):,} steps, {len(findings)} findings. The plan "
+        f"takes {planned:.2f} s of CPU, preflight's questions and answers {asked:.2f} s. Reads: "
+        + ", ".join(f"{reads} {kind}" for kind, reads in sorted(cloud.reads.items()))
+        + ".\n",
+        Value("CPU of preflight beyond the plan's", took, LIMIT, "s"),
+        Value("reads per workspace", round(cloud.reads.total() / workspaces, 2), 4, ""),
+        Value("findings that block", len(blocking(findings)), 0, ""),
+    ]
 
 
-def main() -> int:
-    given = [int(one) for one in sys.argv[1:3]]
-    count, workspaces = (*given, *(1000, 100)[len(given) :])
-    return 0 if asyncio.run(measure(count, workspaces)) else 1
+def run(count: int = 1000, workspaces: int = 100) -> Iterator[Line]:
+    yield f"\n### Preflight of {count:,} manifests in {workspaces} workspaces\n"
+    yield from asyncio.run(measure(count, workspaces))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    for line in run(*(int(one) for one in sys.argv[1:3])):
+        print(line)

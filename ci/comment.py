@@ -28,7 +28,7 @@ def main(file: str, stack: str) -> int:
     body = {"body": comment(Path(file).read_text(encoding="utf-8"), marker)}
     path = f"repos/{os.environ['GITHUB_REPOSITORY']}/issues"
     try:
-        known = find(f"{path}/{number}/comments", marker)
+        known = find(f"{path}/{number}/comments", marker, whose())
         if known is None:
             ask("POST", f"{path}/{number}/comments", body)
         else:
@@ -50,13 +50,29 @@ def comment(plan: str, marker: str) -> str:
     return f"{marker}\n{plan}"
 
 
-def find(path: str, marker: str) -> int | None:
-    """The id of our comment, if there is one."""
+def whose() -> str | None:
+    """The login that this token writes as; None for an app's, such as the job's own token."""
+    try:
+        return str(ask("GET", "user")["login"])
+    except urllib.error.HTTPError as error:
+        if error.code not in (401, 403, 404):
+            raise
+        return None
+
+
+def find(path: str, marker: str, login: str | None) -> int | None:
+    """The id of our comment, if there is one.
+
+    Whoever may comment can write our marker, and could go on editing what we would put there; so
+    it counts only under our own name, or an app's: people write as no app.
+    """
     page = 1
     while True:
         found: list[dict[str, Any]] = ask("GET", f"{path}?per_page=100&page={page}")
         for one in found:
-            if str(one.get("body", "")).startswith(marker):
+            author = one.get("user") or {}
+            ours = author.get("login") == login if login else author.get("type") == "Bot"
+            if ours and str(one.get("body", "")).startswith(marker):
                 return int(one["id"])
         if len(found) < 100:
             return None

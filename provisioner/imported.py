@@ -15,6 +15,7 @@ import yaml
 
 from provisioner.cloud import WorkspaceSeen
 from provisioner.errors import Problem, Severity, Who, define
+from provisioner.errors.harmless import plain_in_yaml, yaml_text
 from provisioner.manifest.scalars import label_key
 from provisioner.resources import (
     TAG_EXPIRES,
@@ -32,6 +33,7 @@ from provisioner.resources import (
     describe,
     instant_text,
     parse_instant,
+    tag_of,
 )
 
 NOT_DESCRIBABLE = define(
@@ -116,7 +118,7 @@ def _serverless(imported: Imported, workspace: str, live: Live[ServerlessEndpoin
     resource = live.resource
     if not _known(imported, live.id.arm_id, describe(live.id), resource.model):
         return
-    name = imported.name(resource.tags.get(TAG_NAME), live.id.name)
+    name = imported.name(tag_of(resource.tags, TAG_NAME), live.id.name)
     target: Document = {}
     if live.id.name != name:
         target["endpointName"] = live.id.name
@@ -147,7 +149,7 @@ def _managed(
     for live in kept:
         resource = live.resource
         name = imported.name(
-            resource.tags.get(TAG_NAME), live.id.name, f"{endpoint.id.name}-{live.id.name}"
+            tag_of(resource.tags, TAG_NAME), live.id.name, f"{endpoint.id.name}-{live.id.name}"
         )
         target: Document = {"endpointName": endpoint.id.name}
         if live.id.name != name:
@@ -245,11 +247,11 @@ def _seconds(value: float) -> str:
 
 
 def _lifetime(tags: Mapping[str, str]) -> Document:
-    instant = parse_instant(tags.get(TAG_EXPIRES))
+    instant = parse_instant(tag_of(tags, TAG_EXPIRES))
     if instant is None:
         return {}
     lifetime: Document = {"expiresAt": instant_text(instant)}
-    if tags.get(TAG_ON_EXPIRY, "").lower() == "renew":
+    if (tag_of(tags, TAG_ON_EXPIRY) or "").lower() == "renew":
         lifetime["onExpiry"] = "renew"
     return {"lifetime": lifetime}
 
@@ -283,7 +285,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "'" if _NUMBER_LIKE.match(text) else None
-    if _BREAK_LIKE.search(text):
+    if not plain_in_yaml(text) or _BREAK_LIKE.search(text):
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -295,7 +297,9 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def _text(document: Document) -> str:
-    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml_text(
+        yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    )
     if document["kind"] != "ModelDeployment":
         return text
     metadata = document["metadata"]

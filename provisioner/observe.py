@@ -32,6 +32,7 @@ from provisioner.resources import (
     ServerlessEndpoint,
     WorkspaceId,
     normal_region,
+    tag_of,
     workspace_of,
 )
 
@@ -94,7 +95,7 @@ def _relevant(
     stack: str, wanted: set[ResourceId], *, whole: bool
 ) -> Callable[[Live[OnlineEndpoint]], bool]:
     def relevant(live: Live[OnlineEndpoint]) -> bool:
-        return live.id in wanted or (whole and live.resource.tags.get(TAG_STACK) == stack)
+        return live.id in wanted or (whole and tag_of(live.resource.tags, TAG_STACK) == stack)
 
     return relevant
 

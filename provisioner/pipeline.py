@@ -113,7 +113,9 @@ async def prepare(
     async with _stage("observe", clock, emit):
         observed = await observe(cloud, wanted, whole=options.prune)
     plan = planning.plan(wanted, observed, clock.now(), options)
-    return await _judge(Prepared(wanted, observed, plan), wish, cloud, clock, emit)
+    return await _judge(
+        Prepared(wanted, observed, plan, findings=manifests.warnings), wish, cloud, clock, emit
+    )
 
 
 async def prepare_destroy(
@@ -124,7 +126,9 @@ async def prepare_destroy(
     async with _stage("observe", clock, emit):
         observed = await observe(cloud, wanted)
     plan = planning.destroy(wanted, observed, clock.now(), wish.planning)
-    return await _judge(Prepared(wanted, observed, plan), wish, cloud, clock, emit)
+    return await _judge(
+        Prepared(wanted, observed, plan, findings=manifests.warnings), wish, cloud, clock, emit
+    )
 
 
 async def prepare_reap(
@@ -161,7 +165,7 @@ async def _judge(
             facts = await constraints(cloud, plan, prepared.observed, prepared.desired, wish.checks)
             plan = planning.resolve(plan, facts.versions())
         findings = preflight.check(plan, prepared.desired, prepared.observed, facts, wish.checks)
-    return replace(prepared, plan=plan, constraints=facts, findings=findings)
+    return replace(prepared, plan=plan, constraints=facts, findings=(*prepared.findings, *findings))
 
 
 async def carry_out(

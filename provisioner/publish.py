@@ -71,21 +71,13 @@ async def publish(
         if one.origin.outputs and one.origin.name not in unfinished
     ]
     lives = {**_seen(observed), **report.lives}
-    ids = list(dict.fromkeys(one.endpoint for one in chosen))
-    read = await asyncio.gather(*(_read(cloud, id, lives.get(id)) for id in ids))
-    facts = dict(zip(ids, read, strict=True))
-    await outputs.prepare((output for one in chosen for output in one.origin.outputs), context)
-    results: list[outputs.SinkResult] = []
-    for one in chosen:
-        fact = facts[one.endpoint]
-        if isinstance(fact, Problem):
-            results += _all_failed(one, fact)
-            continue
-        keys, url = fact
-        credentials = outputs.EndpointCredentials(
-            one.origin.name, base_url(url), keys, one.model, one.target
-        )
-        results += await outputs.write(credentials, one.origin.outputs, context)
+    ids = dict.fromkeys(one.endpoint for one in chosen)
+    async with asyncio.TaskGroup() as group:
+        reads = {id: group.create_task(_read(cloud, id, lives.get(id))) for id in ids}
+        await outputs.prepare((output for one in chosen for output in one.origin.outputs), context)
+        results: list[outputs.SinkResult] = []
+        for one in chosen:  # in their order, each as soon as its keys are there
+            results += await _write(one, await reads[one.endpoint], context)
     for result in results:
         if result.status is not outputs.Status.FAILED:
             changed = result.status is outputs.Status.WRITTEN
@@ -116,6 +108,18 @@ async def _read(cloud: Cloud, id: ResourceId, live: AnyLive | None) -> tuple[Key
             resource=id.arm_id,
         )
     return keys, live.url
+
+
+async def _write(
+    one: Published, fact: tuple[Keys, str] | Problem, context: outputs.Context
+) -> list[outputs.SinkResult]:
+    if isinstance(fact, Problem):
+        return _all_failed(one, fact)
+    keys, url = fact
+    credentials = outputs.EndpointCredentials(
+        one.origin.name, base_url(url), keys, one.model, one.target
+    )
+    return await outputs.write(credentials, one.origin.outputs, context)
 
 
 def _all_failed(one: Published, problem: Problem) -> list[outputs.SinkResult]:

@@ -25,6 +25,7 @@ from provisioner.resources import (
     ServerlessEndpoint,
     State,
     parse_instant,
+    tag_of,
 )
 
 SHARED_QUOTA_HOURS = timedelta(hours=168)
@@ -57,7 +58,7 @@ class Doomed:
 def deadline_of(live: Endpoint) -> Deadline | None:
     """The earliest instant at which `live` ends, or None when nothing limits it."""
     found: list[Deadline] = []
-    tagged = parse_instant(live.resource.tags.get(TAG_EXPIRES))
+    tagged = parse_instant(tag_of(live.resource.tags, TAG_EXPIRES))
     if tagged is not None:
         found.append(Deadline(tagged, by_azure=False))
     if isinstance(live.resource, OnlineEndpoint) and live.resource.shared_quota:
@@ -91,18 +92,23 @@ def _judge(live: Endpoint, now: datetime) -> Doomed | None:
     tags = live.resource.tags
     return Doomed(
         id=live.id,
-        stack=tags[TAG_STACK],
-        name=tags.get(TAG_NAME, live.id.name),
+        stack=tag_of(tags, TAG_STACK) or "",
+        name=tag_of(tags, TAG_NAME) or live.id.name,
         deadline=deadline,
         left=deadline.instant - now,
         state=live.state,
-        renew_for=_renewal(live, deadline),
+        renew_for=_renewal(live, deadline, now),
     )
 
 
-def _renewal(live: Endpoint, deadline: Deadline) -> timedelta | None:
-    """The span that it was first given: from its creation to its deadline."""
-    if live.resource.tags.get(TAG_ON_EXPIRY, "").lower() != "renew":
+def _renewal(live: Endpoint, deadline: Deadline, now: datetime) -> timedelta | None:
+    """The span that it was first given: from its creation to its deadline.
+
+    One that is being deleted before its time is somebody's wish, and is not brought back.
+    """
+    if (tag_of(live.resource.tags, TAG_ON_EXPIRY) or "").lower() != "renew":
+        return None
+    if live.state is State.DELETING and now < deadline.instant:
         return None
     if live.created_at is None or live.created_at >= deadline.instant:
         return SHARED_QUOTA_HOURS
@@ -114,7 +120,7 @@ def _ours(observed: Observed, stack: str | None) -> Iterable[Endpoint]:
     for view in observed.values():
         endpoints: tuple[Endpoint, ...] = (*view.serverless, *view.endpoints)
         for live in endpoints:
-            owner = live.resource.tags.get(TAG_STACK)
+            owner = tag_of(live.resource.tags, TAG_STACK)
             if owner is not None and (stack is None or owner == stack):
                 yield live
 

@@ -86,7 +86,8 @@ class Verification:
         """The live names of a managed deployment: blue/green rollouts use two by turns."""
         if one.endpoint.kind is not Kind.ONLINE_ENDPOINT:
             return [""]
-        names = {one.origin.name.lower(), other_slot(one.origin.name).lower()}
+        own = one.deployment or one.origin.name
+        names = {own.lower(), other_slot(own).lower()}
         found = await self.cloud.online_deployments(one.endpoint)
         ready = [live.id.name for live in found if live.state is State.SUCCEEDED]
         return [name for name in ready if name.lower() in names] or [""]

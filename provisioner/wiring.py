@@ -106,7 +106,8 @@ def _no_emulator(folder: Path, error: Exception) -> Problem:
     return Problem(
         EMULATOR_DOWN,
         f"the emulator of {folder} did not start",
-        f"look at {folder / 'emulator.log'}, or remove {folder} to begin afresh",
+        f"mend what its log says (whole in {folder / 'emulator.log'}); to begin afresh, remove "
+        f"{folder}",
         details=tuple(str(error).splitlines()),
     )
 

@@ -73,6 +73,7 @@ class Record:
     """The state after the operation; None when it is gone then or nothing runs."""
     condition: str | None = None
     plan: MarketplacePlan | None = None
+    subscription: str | None = None
 
 
 Fault = Callable[[str, ResourceId], CloudError | None]
@@ -102,6 +103,10 @@ class FakeCloud:
     missing: set[WorkspaceId] = field(default_factory=set)
     writes: list[tuple[str, ResourceId]] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
+    shifts: list[tuple[ResourceId, Mapping[str, int], Mapping[str, int]]] = field(
+        default_factory=list
+    )
+    """Every change of a live endpoint's traffic: before and after, without zeros."""
     states: Counter[tuple[str, str]] = field(default_factory=Counter)
     reads: int = 0
     region: str = "eastus2"
@@ -162,6 +167,7 @@ class FakeCloud:
             return
         if record.state.in_progress:
             self._busy(resource.id)
+        self._note_shift(record.resource, resource)
         if record.state.broken and not isinstance(resource, MarketplaceSubscription):
             self.violations.append(f"put over failed {resource.id.name} without deleting it")
         self._start(self._kept(resource, record), State.UPDATING, State.SUCCEEDED)
@@ -179,6 +185,7 @@ class FakeCloud:
         changed: dict[str, Any] = {name: getattr(resource, name) for name in fields}
         if "traffic" in changed:
             changed["traffic"] = self._checked_traffic(resource.id, changed["traffic"])
+            self._note_shift(record.resource, replace(record.resource, **changed))
         if forbidden := fields & {"model", "instance_type", "auth_mode", "shared_quota"}:
             self.violations.append(f"update of {resource.id.name} writes {sorted(forbidden)}")
         self._start(replace(record.resource, **changed), State.UPDATING, State.SUCCEEDED)
@@ -316,6 +323,13 @@ class FakeCloud:
             raise AssertionError(f"{what} of {id.name} while only reading is allowed")
         self.settle()
 
+    def _note_shift(self, before: Resource, after: Resource) -> None:
+        if not isinstance(before, OnlineEndpoint) or not isinstance(after, OnlineEndpoint):
+            return
+        old, new = ({n: s for n, s in one.traffic.items() if s} for one in (before, after))
+        if old != new:
+            self.shifts.append((before.id, old, new))
+
     def _read(self, workspace: WorkspaceId, kind: Kind) -> list[Any]:
         self.reads += 1
         self.settle()
@@ -345,6 +359,7 @@ class FakeCloud:
             condition=record.condition,
             url=f"https://{id.name}.example.invalid" if ready else None,
             plan=record.plan,
+            subscription=record.subscription,
         )
 
     def _end(self, id: ResourceId, record: Record) -> None:

@@ -82,12 +82,15 @@ def _documents(text: str) -> list[str]:
 
 
 def _seed(cloud: FakeCloud, live: Mapping[str, Any]) -> None:
-    """`ours: name` stands for our tags, `tags` are further ones, `in` names the endpoint."""
+    """`ours: name` stands for our tags, `tags` are further ones, `in` names the endpoint,
+    `livesOn` the subscription that a serverless endpoint has."""
     more: dict[str, Any] = {}
     if "offer" in live:
         more["plan"] = MarketplacePlan(*live["offer"].split("/"))
     if "condition" in live:
         more["condition"] = live["condition"]
+    if "livesOn" in live:
+        more["subscription"] = live["livesOn"]
     cloud.seed(_resource(live), State(live.get("state", "Succeeded")), **more)
 
 

@@ -12,11 +12,14 @@ import os
 import sys
 import time
 
-import azure.identity.aio  # noqa: F401
+from provisioner.garbage import seldom_collected
 
-from provisioner import apply, manifest, outputs, pipeline, preflight, wiring
-from provisioner.azure.opening import open_cloud as _open  # noqa: F401
-from provisioner.events import ignore
+with seldom_collected():
+    import azure.identity.aio  # noqa: F401
+
+    from provisioner import apply, manifest, outputs, pipeline, preflight, wiring
+    from provisioner.azure.opening import open_cloud as _open  # noqa: F401
+    from provisioner.events import ignore
 
 
 async def main(job: str, url: str, ca: str, path: str) -> int:
@@ -44,4 +47,6 @@ if __name__ == "__main__":
     os.environ.setdefault("AZURE_TENANT_ID", "aaaaaaaa-0000-4000-8000-000000000001")
     os.environ.setdefault("AZURE_CLIENT_ID", "bbbbbbbb-0000-4000-8000-000000000001")
     os.environ.setdefault("AZURE_CLIENT_SECRET", "emulator-only-secret")
-    sys.exit(asyncio.run(main(*sys.argv[1:])))
+    with seldom_collected():
+        code = asyncio.run(main(*sys.argv[1:]))
+    sys.exit(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -40,13 +41,6 @@ ENDED_BADLY = define(
     "The operation was accepted and then ended in a failed state.",
     Who.AUTHOR,
 )
-VANISHED = define(
-    "apply.vanished",
-    "a resource disappeared while it was waited for",
-    "Somebody or something else deleted the resource in the meantime.",
-    Who.OPERATOR,
-)
-
 TIMEOUTS = {
     Kind.MARKETPLACE_SUBSCRIPTION: timedelta(minutes=15),
     Kind.SERVERLESS_ENDPOINT: timedelta(minutes=30),
@@ -57,6 +51,12 @@ TIMEOUTS = {
 
 NAME_HELD = 900.0
 """Seconds for which a name can stay taken after its delete (AZURE.md §16: minutes)."""
+WAIT_FOR_NAME = 30.0
+"""Seconds for which a taken name is waited for that may have been deleted just before this run: the
+service does not tell it from one that somebody else has for good."""
+NAME_PERHAPS_FREED = "the name is taken; one that was just deleted becomes free in some minutes"
+SIBLING = 60.0
+"""Seconds after which a write is tried again although a step beside it has not ended."""
 
 Probe = Callable[[AnyLive, str], Awaitable[str | None]]
 """Calls one deployment (by name) of an endpoint; None when it answered, else what was wrong."""
@@ -72,7 +72,9 @@ class StepFailed(Exception):
 
 @dataclass(slots=True)
 class Settings:
-    """How to execute. `timeout` and `wait_for_rbac` in seconds; None: the kind's own limit.
+    """How to execute. `timeout` in seconds; None: the kind's own limit. `wait_for_rbac` and
+    `wait_for_name`: for how many seconds a refusal for want of rights, or because an endpoint's
+    name is taken, may be one that time mends.
 
     `parallelism` bounds the steps under way at once; waiting costs next to nothing, so it is high.
     `verify` has every deployment called with `probe` afterwards, before its outputs are written.
@@ -81,6 +83,7 @@ class Settings:
     parallelism: int = 2048
     timeout: float | None = None
     wait_for_rbac: float = 0.0
+    wait_for_name: float = WAIT_FOR_NAME
     probe: Probe | None = None
     verify: bool = False
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -99,7 +102,16 @@ class Context:
     signing: dict[AgreementId, asyncio.Lock] = field(default_factory=dict)
     signed: set[AgreementId] = field(default_factory=set)
     """Agreements that were seen accepted: nobody asks for them again."""
-    settling: dict[ResourceId, asyncio.Event] = field(default_factory=dict)
+    unsigned: dict[AgreementId, CloudError] = field(default_factory=dict)
+    """Agreements that could not be signed, after all patience: nobody tries again."""
+    queues: dict[ResourceId, deque[asyncio.Event]] = field(default_factory=dict)
+    """Who waits for a step on the same endpoint to end, in turn."""
+    asked: set[str] = field(default_factory=set)
+    """Steps with a write of which nobody knows whether the service took it."""
+    begun: dict[str, ResourceId] = field(default_factory=dict)
+    """Steps of which an operation runs in Azure, and their endpoints."""
+    touched: set[str] = field(default_factory=set)
+    """Steps that have changed something."""
     performing: set[asyncio.Future[None]] = field(default_factory=set)
     """The steps under way."""
     freed: dict[ResourceId, float] = field(default_factory=dict)
@@ -115,10 +127,29 @@ class Context:
         return self.clock.monotonic() + seconds
 
     def settled(self, id: ResourceId) -> None:
-        """A step on `id`'s endpoint ended: whoever was refused because of it may try again."""
-        event = self.settling.pop(id.endpoint, None)
-        if event is not None:
-            event.set()
+        """A step on `id`'s endpoint ended: whoever was refused first because of it may try again.
+
+        One at a time: the service runs one operation on an endpoint and all that is in it, so
+        that of several only one would be taken.
+        """
+        queue = self.queues.get(id.endpoint)
+        if queue:
+            queue.popleft().set()
+
+    def rested(self, step: Step) -> None:
+        """What `step` had begun is over in Azure."""
+        self.begun.pop(step.id, None)
+        self.asked.discard(step.id)
+
+    def _taken(self, step: Step) -> None:
+        self.asked.discard(step.id)
+        self.touched.add(step.id)
+        self.begun[step.id] = step.target.endpoint
+
+    def _beside(self, step: Step) -> bool:
+        """Whether this run has an operation under way on the endpoint of `step`."""
+        mine = step.target.endpoint
+        return any(id == mine for other, id in self.begun.items() if other != step.id)
 
     async def pause(self, seconds: float, beside: ResourceId | None = None) -> None:
         """Sleep; shorter when a step on the endpoint of `beside` ends meanwhile.
@@ -129,13 +160,19 @@ class Context:
             asyncio.ensure_future(self.settings.stop.wait()),
             asyncio.ensure_future(self._sleep(seconds)),
         ]
-        if beside is not None:
-            event = self.settling.setdefault(beside.endpoint, asyncio.Event())
-            tasks.append(asyncio.ensure_future(event.wait()))
-        _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        turn = asyncio.Event()
+        queue = self.queues.setdefault(beside.endpoint, deque()) if beside is not None else None
+        if queue is not None:
+            queue.append(turn)
+            tasks.append(asyncio.ensure_future(turn.wait()))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if queue is not None and turn in queue:
+                queue.remove(turn)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         if self.settings.stop.is_set():
             raise Stopped
 
@@ -150,55 +187,79 @@ class Context:
         deadline: float,
         *,
         already: Callable[[], Awaitable[bool]] | None = None,
-    ) -> None:
+    ) -> bool:
         """Write, and write again while time alone can mend the refusal.
 
         `already` is asked after an answer that was lost or refused for another operation: the
-        first try, or another run, may have done it. Raises CloudError, StepFailed or Stopped.
+        first try, or another run, may have done it; whether it was this write is the answer.
+        Raises CloudError, StepFailed or Stopped.
         """
         tries = 0
-        lenient = self.clock.monotonic() + self.settings.wait_for_rbac
+        begun = self.clock.monotonic()
         while True:
+            if self.settings.stop.is_set():
+                raise Stopped
+            self.asked.add(step.id)
             try:
                 await write()
             except CloudError as error:
-                if not self._patient(step, error, lenient):
+                if error.fault.status and error.fault.status < 500:
+                    self.asked.discard(step.id)
+                patience = self._patience(step, error, begun)
+                if patience is None:
                     raise
-                if already is not None and await self._asked(already):
-                    return
+                if already is not None and await self.sees(already):
+                    self._taken(step)
+                    return False
                 tries += 1
-                delay = error.fault.retry_after or _backoff(tries)
-                if self.clock.monotonic() + delay > deadline:
-                    raise
-                reason = error.fault.code or f"HTTP {error.fault.status}"
-                self.emit(StepRetried(step.id, reason, delay))
-                busy = error.fault.status == 409
-                await self.pause(delay, step.target if busy else None)
+                await self._retry(step, error, tries, min(deadline, patience))
             else:
-                return
+                self._taken(step)
+                return True
 
-    def _patient(self, step: Step, error: CloudError, lenient: float) -> bool:
+    async def _retry(self, step: Step, error: CloudError, tries: int, deadline: float) -> None:
+        """Wait before another try. Raises the error where that would come too late."""
+        fault = error.fault
+        busy = fault.status == 409
+        delay = fault.retry_after or _backoff(tries)
+        left = deadline - self.clock.monotonic()
+        if delay > left:
+            raise error
+        if busy and fault.retry_after is None and self._beside(step):
+            # A step of this run beside it wakes it up when it ends: no need to ask all the time.
+            delay = min(SIBLING, left)
+        reason = fault.code or f"HTTP {fault.status}"
+        taken = decode(fault).code is NAME_TAKEN
+        self.emit(StepRetried(step.id, NAME_PERHAPS_FREED if taken else reason, delay))
+        await self.pause(delay, step.target if busy else None)
+
+    def _patience(self, step: Step, error: CloudError, begun: float) -> float | None:
+        """Until which second of the clock a write that was refused is tried again; None: it is
+        not. `begun` is when it was first tried."""
         if decode(error.fault).code is NAME_TAKEN:
-            return self._held(step)
+            freed = self._freed(step)
+            held = freed + NAME_HELD if freed is not None else begun + self.settings.wait_for_name
+            return held if self.clock.monotonic() <= held else None
         if error.verdict is Verdict.RETRY:
-            return True
+            return float("inf")
         # A role that was just assigned can take minutes to work (AZURE.md §16).
-        return error.fault.status == 403 and self.clock.monotonic() < lenient
+        lenient = begun + self.settings.wait_for_rbac
+        if error.fault.status == 403 and self.clock.monotonic() < lenient:
+            return float("inf")
+        return None
 
-    def _held(self, step: Step) -> bool:
-        """Whether a name is taken only because this run has just deleted what bore it, here or in
-        another workspace: any other may be somebody else's for good, whichever status the refusal
-        has."""
-        wanted, now = step.target, self.clock.monotonic()
-        return isinstance(wanted, ResourceId) and any(
-            (one.kind, one.name.lower()) == (wanted.kind, wanted.name.lower())
-            and now <= freed + NAME_HELD
-            for one, freed in self.freed.items()
-        )
+    def _freed(self, step: Step) -> float | None:
+        """When this run deleted what bore the name of the step's target, here or in another
+        workspace of the region; None where it did not: then it may be somebody else's for good."""
+        wanted = step.target
+        named = (wanted.kind, wanted.name.lower())
+        freed = (at for one, at in self.freed.items() if (one.kind, one.name.lower()) == named)
+        return max(freed, default=None)
 
-    async def _asked(self, already: Callable[[], Awaitable[bool]]) -> bool:
+    async def sees(self, question: Callable[[], Awaitable[bool]]) -> bool:
+        """The answer to a question, or False where the service gives none."""
         try:
-            return await already()
+            return await question()
         except CloudError:
             return False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from provisioner.apply.context import Context, Settings, StepFailed
@@ -17,6 +17,7 @@ from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.events import Emit, Outcome, StepFinished, StepStarted
 from provisioner.plan import Plan, Step
+from provisioner.plan.steps import Await
 
 _FATES: Final = {
     Outcome.DONE: "is done",
@@ -26,7 +27,10 @@ _FATES: Final = {
 }
 GRACE = 5.0
 """Seconds that a request which is under way gets to finish when the run is stopped."""
-RESUME = "it goes on in Azure; run the same command again to wait for it"
+RUNS_ON = "left running in Azure"
+PERHAPS = "perhaps left running in Azure: no answer had come"
+HALFWAY = "stopped halfway; the same command goes on from here"
+NOT_TAKEN = "the run was interrupted before Azure took it"
 
 
 async def execute(
@@ -57,7 +61,8 @@ async def execute(
         stopper.cancel()
         await asyncio.gather(stopper, return_exceptions=True)
         await context.watcher.close()
-    return Report(tuple(finished[step.id].result() for step in plan.steps), context.lives)
+    results = tuple(finished[step.id].result() for step in plan.steps)
+    return Report(results, context.lives, stopped=context.settings.stop.is_set())
 
 
 async def _stop_watching(context: Context) -> None:
@@ -82,6 +87,7 @@ async def _run(
     else:
         async with slots:
             result = await _perform(context, step)
+        context.rested(step)
         context.settled(step.target)
     context.emit(
         StepFinished(
@@ -106,12 +112,23 @@ async def _perform(context: Context, step: Step) -> Result:
     try:
         await _stoppable(context, step)
     except Stopped:
-        return result(Outcome.INTERRUPTED, because=RESUME)
+        return _stopped(context, step, result)
     except StepFailed as error:
         return result(Outcome.FAILED, problem=error.problem.at(step.position))
     except CloudError as error:
         return result(Outcome.FAILED, problem=decode(error.fault, position=step.position))
     return result(Outcome.DONE)
+
+
+def _stopped(context: Context, step: Step, result: Callable[..., Result]) -> Result:
+    """What is left of a step that was given up: only what Azure took goes on there."""
+    if step.id in context.begun or isinstance(step, Await):
+        return result(Outcome.INTERRUPTED, because=RUNS_ON)
+    if step.id in context.asked:
+        return result(Outcome.INTERRUPTED, because=PERHAPS)
+    if step.id in context.touched:
+        return result(Outcome.INTERRUPTED, because=HALFWAY)
+    return result(Outcome.SKIPPED, because=NOT_TAKEN)
 
 
 async def _stoppable(context: Context, step: Step) -> None:

@@ -29,10 +29,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All results in the order of the plan, and what was seen last of each resource."""
+    """All results in the order of the plan, and what was seen last of each resource.
+
+    `stopped`: somebody asked the run to stop.
+    """
 
     results: tuple[Result, ...] = ()
     lives: Mapping[ResourceId, AnyLive] = field(default_factory=dict)
+    stopped: bool = False
 
     def of(self, outcome: Outcome) -> tuple[Result, ...]:
         return tuple(one for one in self.results if one.outcome is outcome)
@@ -66,7 +70,7 @@ class Report:
     @property
     def exit_code(self) -> ExitCode:
         """By the table of the command line: interrupted, failed, partly failed, done."""
-        if self.of(Outcome.INTERRUPTED):
+        if self.of(Outcome.INTERRUPTED) or (self.stopped and self.of(Outcome.SKIPPED)):
             return ExitCode.INTERRUPTED
         if not self.of(Outcome.FAILED) and not self.of(Outcome.SKIPPED):
             return ExitCode.DONE

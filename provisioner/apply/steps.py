@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, assert_never
 
-from provisioner.apply.context import (
-    ENDED_BADLY,
-    VANISHED,
-    Context,
-    StepFailed,
+from provisioner.apply.context import ENDED_BADLY, Context, StepFailed
+from provisioner.apply.ready import (
+    Wish,
+    reached,
+    refuse_foreign,
+    traffic_differences,
+    vanished,
 )
-from provisioner.apply.subscribe import settled, subscribe, subscribed
-from provisioner.errors import Problem, Severity
+from provisioner.apply.subscribe import subscribe, subscribed
+from provisioner.errors import Problem, Severity, Who, define
 from provisioner.errors.cloud import CloudError
 from provisioner.events import Noticed
 from provisioner.plan.diff import diff
@@ -28,23 +30,32 @@ from provisioner.plan.steps import (
     Until,
     Update,
 )
+from provisioner.reap import deadline_of
 from provisioner.resources import (
-    TAG_EXPIRES,
     AnyLive,
     Kind,
     Live,
     OnlineEndpoint,
     Resource,
     ResourceId,
+    ServerlessEndpoint,
     State,
     describe,
-    parse_instant,
-    tags_of,
+)
+
+CAME_BACK = define(
+    "apply.came-back",
+    "a deleted resource is there again",
+    "The delete was carried out or given up, and the resource is there and ready: somebody made it "
+    "again, or something keeps it.",
+    Who.OPERATOR,
 )
 
 
 async def perform(context: Context, step: Step) -> None:
     """Do `step` and see that it is done. Raises CloudError, StepFailed or Stopped."""
+    if await _renewed_meanwhile(context, step):
+        return
     match step:
         case Subscribe():
             await subscribe(context, step)
@@ -59,8 +70,7 @@ async def perform(context: Context, step: Step) -> None:
         case Rollout():
             await _roll_out(context, step)
         case Delete():
-            if not await _renewed_meanwhile(context, step):
-                await _delete(context, step, step.resource_id)
+            await _delete(context, step)
         case Await():
             await _await(context, step)
         case _:
@@ -69,112 +79,121 @@ async def perform(context: Context, step: Step) -> None:
 
 async def _create(context: Context, step: Step, resource: Resource) -> None:
     deadline = context.deadline(resource.id.kind)
-    await context.persist(
-        step,
-        lambda: context.cloud.put(resource),
-        deadline,
-        already=lambda: _is_coming(context, resource),
-    )
-    await _ready(context, step, resource, deadline, "create")
+
+    async def coming() -> bool:
+        return await _is_coming(context, resource)
+
+    # A PUT over an online endpoint would take its traffic away: another run may have made it.
+    if not (resource.id.kind is Kind.ONLINE_ENDPOINT and await context.sees(coming)):
+        await context.persist(step, lambda: context.cloud.put(resource), deadline, already=coming)
+    await reached(context, step, Wish.of(resource), deadline, "create")
 
 
 async def _is_coming(context: Context, resource: Resource) -> bool:
-    """Whether a resource of this definition exists or is being made."""
-    live = await context.cloud.get(resource.id)
-    if live is None or live.state is State.DELETING or live.state.broken:
-        return False
-    return not diff(resource, live.resource)
+    """Whether a resource of this definition exists or is being made.
 
-
-async def _ready(
-    context: Context, step: Step, resource: Resource, deadline: float, purpose: str
-) -> None:
-    """Wait until the resource has the wanted definition and state.
-
-    The definition is compared too: right after a write a list may show the old one as Succeeded
-    (AZURE.md §16).
+    Raises StepFailed where somebody else's is there.
     """
-    appeared = False
-
-    def judge(live: AnyLive | None) -> bool:
-        nonlocal appeared
-        if live is None:
-            if appeared:
-                raise StepFailed(_vanished(resource.id))
-            return False
-        appeared = True
-        if live.state.broken:
-            return True
-        done = live.state is State.SUCCEEDED and settled(live)
-        return done and not diff(resource, live.resource)
-
-    live = await context.wait(step, resource.id, judge, deadline, purpose)
-    if live is not None and live.state.broken:
-        raise await context.failure(resource.id, live.state)
+    live = await context.cloud.get(resource.id)
+    if live is None or live.state is State.DELETING:
+        return False
+    refuse_foreign(Wish.of(resource), live)
+    return not live.state.broken and not diff(resource, live.resource)
 
 
 async def _update(context: Context, step: Update) -> None:
     deadline = context.deadline(step.target.kind)
     await context.persist(step, lambda: context.cloud.update(step.resource, step.fields), deadline)
-    await _ready(context, step, step.resource, deadline, "update")
+    await reached(context, step, Wish.of(step.resource, known=True), deadline, "update")
 
 
 async def _replace(context: Context, step: Replace) -> None:
-    if step.recovers and step.target.kind is Kind.ONLINE_DEPLOYMENT:
-        lines = await context.tail(step.target)
-        if lines:
-            context.emit(Noticed(_last_words(step, tuple(lines))))
-    await _delete(context, step, step.target)
-    await _create(context, step, step.resource)
+    """Delete and create, unless another run has done so already: its work is not undone."""
+
+    async def done() -> bool:
+        return await _is_coming(context, step.resource)
+
+    deadline = context.deadline(step.target.kind)
+    if not await context.sees(done):
+        if step.recovers and step.target.kind is Kind.ONLINE_DEPLOYMENT:
+            lines = await context.tail(step.target)
+            if lines:
+                context.emit(Noticed(_last_words(step, tuple(lines))))
+        write = lambda: context.cloud.delete(step.target)  # noqa: E731
+        if await context.persist(step, write, deadline, already=done):
+            back = await _absent(context, step, step.target, deadline)
+            if back is None:
+                await _create(context, step, step.resource)
+                return
+            if diff(step.resource, back.resource):
+                raise StepFailed(_came_back(step.target))
+    await reached(context, step, Wish.of(step.resource), deadline, "create")
 
 
-async def _delete(context: Context, step: Step, id: ResourceId) -> None:
+async def _delete(context: Context, step: Delete) -> None:
     """Delete and wait until it is neither listed nor found: only then is the name free."""
+    id = step.resource_id
     deadline = context.deadline(id.kind)
     await context.persist(step, lambda: context.cloud.delete(id), deadline)
-    await _absent(context, step, id, deadline)
+    if await _absent(context, step, id, deadline) is not None:
+        raise StepFailed(_came_back(id))
 
 
-async def _renewed_meanwhile(context: Context, step: Delete) -> bool:
+async def _renewed_meanwhile(context: Context, step: Step) -> bool:
     """Whether somebody else has already replaced what was condemned by a newer one.
 
     Two reapers may run at once: the slower one must not take down what the other brought back.
     """
     if step.expires is None:
         return False
-    live = await context.cloud.get(step.resource_id)
-    if live is None:
+    live = await context.cloud.get(step.target.endpoint)
+    if not isinstance(live, Live) or not isinstance(
+        live.resource, ServerlessEndpoint | OnlineEndpoint
+    ):
         return False
-    now = parse_instant(tags_of(live.resource).get(TAG_EXPIRES))
-    return now is not None and now > step.expires
+    now = deadline_of(live)
+    return now is not None and now.instant > step.expires
 
 
 _STALE: Final = 60.0
 """Seconds for which a list may still show what a resource was before its delete."""
 
 
-async def _absent(context: Context, step: Step, id: ResourceId, deadline: float) -> None:
-    """Wait until `id` is gone. A failed state means that the delete failed, but not before the
-    delete is seen to have begun: what is deleted because it failed is listed as failed until then,
-    and a list lags behind (AZURE.md §16)."""
+async def _absent(context: Context, step: Step, id: ResourceId, deadline: float) -> AnyLive | None:
+    """Wait until `id` is gone; what is there instead where somebody made it again meanwhile.
+
+    A failed state means that the delete failed, but not before the delete is seen to have begun:
+    what is deleted because it failed is listed as failed until then, and a list lags behind
+    (AZURE.md §16).
+    """
     leaving = False
     stale_until = context.clock.monotonic() + _STALE
 
     def judge(live: AnyLive | None) -> bool:
-        nonlocal leaving
+        nonlocal leaving, stale_until
+        now = context.clock.monotonic()
         if live is None:
             return True
-        leaving = leaving or live.state is State.DELETING
-        return live.state.broken and (leaving or context.clock.monotonic() >= stale_until)
+        if live.state is State.DELETING:
+            leaving, stale_until = True, now + _STALE
+            return False
+        if live.state.broken:
+            return leaving or now >= stale_until
+        return leaving and live.state is State.SUCCEEDED and now >= stale_until
 
     while True:
-        live = await context.wait(step, id, judge, deadline, "delete")
-        if live is not None:
-            raise await context.failure(id, live.state)
-        context.lives.pop(id, None)
-        if await context.cloud.get(id) is None:
+        listed = await context.wait(step, id, judge, deadline, "delete")
+        if listed is not None and listed.state.broken:
+            raise await context.failure(id, listed.state)
+        live = await context.cloud.get(id)
+        if live is None:
+            context.lives.pop(id, None)
             context.freed[id] = context.clock.monotonic()
-            return
+            context.rested(step)
+            return None
+        if listed is not None and live.state is State.SUCCEEDED:
+            context.rested(step)
+            return live
         await context.pause(1.0)
 
 
@@ -182,51 +201,59 @@ async def _set_traffic(
     context: Context, step: Step, endpoint: ResourceId, traffic: Mapping[str, int]
 ) -> None:
     deadline = context.deadline(Kind.ONLINE_ENDPOINT)
-    wish = OnlineEndpoint(id=endpoint, location="", traffic=dict(traffic))
+    resource = OnlineEndpoint(id=endpoint, location="", traffic=dict(traffic))
     fields = frozenset({"traffic"})
-    await context.persist(step, lambda: context.cloud.update(wish, fields), deadline)
-    live = await context.wait(step, endpoint, _carries(traffic), deadline, "update")
-    if live is not None and live.state.broken:
-        raise await context.failure(endpoint, live.state)
-
-
-def _carries(traffic: Mapping[str, int]) -> Callable[[AnyLive | None], bool]:
+    await context.persist(step, lambda: context.cloud.update(resource, fields), deadline)
     wanted = {name.lower(): share for name, share in traffic.items() if share}
-
-    def judge(live: AnyLive | None) -> bool:
-        if not isinstance(live, Live) or not isinstance(live.resource, OnlineEndpoint):
-            return False
-        if live.state.broken:
-            return True
-        have = {name.lower(): share for name, share in live.resource.traffic.items() if share}
-        return live.state is State.SUCCEEDED and have == wanted
-
-    return judge
+    wish = Wish(endpoint, lambda live: traffic_differences(live, wanted), known=True)
+    await reached(context, step, wish, deadline, "update")
 
 
 async def _roll_out(context: Context, step: Rollout) -> None:
     """Move the traffic share by share; a new colour that falters gives all of it back."""
-    before = _shares(step, 0)
+    moved = False
     try:
         await _sound(context, step)
         for share in step.shares:
+            moved = True
             await _set_traffic(context, step, step.endpoint, _shares(step, share))
             if share < 100:
                 await context.pause(step.bake)
             await _sound(context, step)
     except (StepFailed, CloudError) as error:
-        await _set_traffic(context, step, step.endpoint, before)
-        cause = error.problem if isinstance(error, StepFailed) else None
+        trouble = await _give_back(context, step) if moved or step.begun else None
+        causes = (*_told(error), *(_told(trouble) if trouble is not None else ()))
+        outcome = f"{step.old} has all its traffic back"
+        if trouble is not None:
+            outcome = f"its traffic could not be given back to {step.old}"
         raise StepFailed(
             Problem(
                 ENDED_BADLY,
-                f"{step.new} did not hold up; {step.old} has all its traffic back",
-                "mend the new definition and apply again; the old one serves meanwhile",
+                f"{step.new} did not hold up; {outcome}",
+                "mend the new definition and apply again; the old one serves meanwhile"
+                if trouble is None
+                else "see what carries the traffic now: provision status; mend what hinders the "
+                "change, then apply again",
                 position=step.position,
                 resource=step.endpoint.arm_id,
-                details=(cause.what, *cause.details) if cause is not None else (str(error),),
+                details=causes,
             )
         ) from error
+
+
+async def _give_back(context: Context, step: Rollout) -> StepFailed | CloudError | None:
+    """All traffic to the old colour again; why that did not work, if it did not."""
+    try:
+        await _set_traffic(context, step, step.endpoint, _shares(step, 0))
+    except (StepFailed, CloudError) as error:
+        return error
+    return None
+
+
+def _told(error: StepFailed | CloudError) -> tuple[str, ...]:
+    if isinstance(error, StepFailed):
+        return (error.problem.what, *error.problem.details)
+    return (str(error),)
 
 
 def _shares(step: Rollout, share: int) -> dict[str, int]:
@@ -239,7 +266,7 @@ async def _sound(context: Context, step: Rollout) -> None:
     id = ResourceId(step.endpoint.workspace, Kind.ONLINE_DEPLOYMENT, step.new, step.endpoint.name)
     live = await context.cloud.get(id)
     if live is None:
-        raise StepFailed(_vanished(id))
+        raise StepFailed(vanished(id))
     if live.state.broken:
         raise await context.failure(id, live.state)
     if not step.probe or context.settings.probe is None:
@@ -264,7 +291,7 @@ async def _await(context: Context, step: Await) -> None:
         case Until.READY if id.kind is Kind.MARKETPLACE_SUBSCRIPTION:
             await subscribed(context, step, id, deadline)
         case Until.READY if step.resource is not None:
-            await _ready(context, step, step.resource, deadline, "create")
+            await reached(context, step, Wish.of(step.resource, known=True), deadline, "create")
         case Until.ABSENT:
             await _absent(context, step, id, deadline)
         case _:
@@ -277,11 +304,11 @@ async def _await(context: Context, step: Await) -> None:
             )
 
 
-def _vanished(id: ResourceId) -> Problem:
+def _came_back(id: ResourceId) -> Problem:
     return Problem(
-        VANISHED,
-        f"the {describe(id)} was there and is gone",
-        "find out who deleted it (the activity log of its resource group), then apply again",
+        CAME_BACK,
+        f"the {describe(id)} was deleted and is there again",
+        "find out who made it again (the activity log of its resource group), then repeat",
         resource=id.arm_id,
     )
 

@@ -116,6 +116,7 @@ async def subscribed(context: Context, step: Step, id: ResourceId, deadline: flo
                 who=Who.BILLING_ADMIN,
             )
         )
+    context.rested(step)
     return live
 
 
@@ -135,8 +136,23 @@ async def _exists(context: Context, step: Subscribe) -> bool:
 
 
 async def _remove(context: Context, step: Subscribe, deadline: float) -> None:
-    await context.persist(step, lambda: context.cloud.delete(step.target), deadline)
-    await context.wait(step, step.target, lambda live: live is None, deadline, "delete")
+    """Take away what failed or ended, unless another run has brought it back meanwhile."""
+
+    async def serves() -> bool:
+        live = await context.cloud.get(step.target)
+        return (
+            live is not None
+            and not live.state.broken
+            and live.state is not State.DELETING
+            and (live.condition or "").lower() != "unsubscribed"
+        )
+
+    if await context.sees(serves):
+        return
+    write = lambda: context.cloud.delete(step.target)  # noqa: E731
+    if await context.persist(step, write, deadline, already=serves):
+        await context.wait(step, step.target, lambda live: live is None, deadline, "delete")
+    context.rested(step)
 
 
 async def _sign(context: Context, step: Subscribe, plan: MarketplacePlan) -> CloudError | None:
@@ -145,6 +161,8 @@ async def _sign(context: Context, step: Subscribe, plan: MarketplacePlan) -> Clo
     async with context.signing.setdefault(id, asyncio.Lock()):
         if id in context.signed:
             return None
+        if id in context.unsigned:
+            return context.unsigned[id]
         try:
             agreement = await context.cloud.agreement(id)
             fresh = agreement is None or not agreement.accepted
@@ -152,8 +170,10 @@ async def _sign(context: Context, step: Subscribe, plan: MarketplacePlan) -> Clo
                 deadline = context.deadline(step.target.kind)
                 await context.persist(step, lambda: context.cloud.sign(id), deadline)
         except CloudError as error:
+            context.unsigned[id] = error
             return error
         context.signed.add(id)
+        context.rested(step)
     if fresh:
         _accepted(context, step, str(plan), id.subscription)
     return None

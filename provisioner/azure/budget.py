@@ -2,7 +2,7 @@
 
 Per subscription, principal and kind: 250 reads refilled at 25 a second, 200 writes at 10, 200
 deletes at 10. Whoever wants a token waits in line; the service's own count, in
-`x-ms-ratelimit-remaining-subscription-*`, corrects ours downwards when somebody else spends too.
+`x-ms-ratelimit-remaining-subscription-*`, corrects ours when somebody else spends too.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ _SUBSCRIPTION: Final = re.compile(r"/subscriptions/([^/?]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A token that was taken: as which one in order."""
+    """A token that was taken: as which one in order, and when, on the clock's seconds."""
 
     order: int
+    at: float
 
 
 class Bucket:
@@ -46,6 +47,10 @@ class Bucket:
 
     What is in it at the start is the service's secret: an earlier run may have emptied it. So the
     first few requests go alone, and the rest follow when one of them was answered (`heard`).
+
+    A request that is under way may not have arrived yet, and a bucket that is still full takes no
+    refill: so ours takes none for what is under way either, and only the service's own count can
+    show that there was some (`correct`).
     """
 
     def __init__(self, capacity: float, rate: float, clock: Clock, spare: float = 0.0) -> None:
@@ -55,12 +60,19 @@ class Bucket:
         self.rate = rate
         self._clock = clock
         self._tokens = self.capacity
+        self._alone = self.capacity  # what would be left if nobody else spent
         self._filled_at = clock.monotonic()
         self._closed_until = 0.0
         self._taken = 0
+        self._flying = 0  # taken and not yet answered
         self._counted: bool | None = None
         self._answered = asyncio.Event()
         self._line = asyncio.Lock()  # asyncio's locks wake their waiters in order
+
+    @property
+    def counted(self) -> bool:
+        """Whether the service is known to keep this bucket."""
+        return self._counted is True
 
     async def take(self) -> Receipt:
         """Wait for a token and take it. A waiter that is cancelled takes none."""
@@ -75,20 +87,26 @@ class Bucket:
 
     def heard(self) -> None:
         """A request of this bucket has ended, well or badly; `correct` comes in the same breath."""
+        self._refill()
+        self._flying = max(0, self._flying - 1)
         self._answered.set()
 
     def correct(self, remaining: float, receipt: Receipt) -> None:
-        """Lower the level to what the service's own count leaves.
+        """Bring the level within what the service's own count allows.
 
-        The count was made somewhere between sending and now: what was sent after `receipt` is not
-        in it yet. What has flowed in since is left out; that keeps ours a little below the
-        service's, by the same amount always, so it costs a moment once and no throughput.
+        The count was made some time between sending and now. At the least, nothing has flowed in
+        since, and all that was sent after `receipt` is still to be subtracted; at the most, all of
+        it was counted already, as requests overtake each other, and the refill came on top. A level
+        below the one is raised, one above the other is lowered: so neither a burst whose answers
+        come in any order, nor rounding, costs throughput. Never raised above what we have left
+        ourselves.
         """
         self._counted = True
-        self._refill()
-        later = self._taken - receipt.order
-        believed = remaining - self.spare - later
-        self._tokens = min(self._tokens, believed)
+        now = self._refill()
+        left = remaining - self.spare
+        least = left - (self._taken - receipt.order)
+        most = left + (now - receipt.at) * self.rate
+        self._tokens = min(max(self._tokens, least), most, self._alone)
 
     def uncounted(self) -> None:
         """A good answer came without a count: unless one ever came with it, nobody counts here.
@@ -108,8 +126,10 @@ class Bucket:
 
     def _refill(self) -> float:
         now = self._clock.monotonic()
-        grown = self._tokens + (now - self._filled_at) * self.rate
-        self._tokens = min(self.capacity, grown)
+        flow = (now - self._filled_at) * self.rate
+        room = max(self._tokens, self.capacity - self._flying)
+        self._tokens = min(room, self._tokens + flow)
+        self._alone = min(self.capacity, self._alone + flow)
         self._filled_at = now
         return now
 
@@ -126,8 +146,10 @@ class Bucket:
 
     def _spend(self) -> Receipt:
         self._tokens -= 1.0
+        self._alone -= 1.0
         self._taken += 1
-        return Receipt(self._taken)
+        self._flying += 1
+        return Receipt(self._taken, self._clock.monotonic())
 
 
 class Budget:

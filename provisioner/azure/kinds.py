@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic
@@ -10,7 +10,7 @@ from typing import Any, Final, Generic
 from provisioner.azure.values import Json, instant, mapping, text, without_nulls
 from provisioner.resources import Kind, Live, R, ResourceId, State, WorkspaceId
 
-_READ_ONLY_TOP: Final = frozenset({"id", "name", "type", "systemData", "etag"})
+_SKU: Final = frozenset({"name", "tier", "size", "family", "capacity"})
 _WRITABLE_IDENTITY: Final = frozenset({"type", "userAssignedIdentities"})
 _STATES: Final = {state.value.lower(): state for state in State} | {"cancelled": State.CANCELED}
 
@@ -24,16 +24,17 @@ def patch_tags(wish: Any, fields: frozenset[str]) -> Json | None:
 class Shape(Generic[R]):
     """How one kind is written and read.
 
-    `read_only` are the names under `properties` that the specification (2024-10-01) marks
-    readOnly: they are never sent. `patch` gives the body of a PATCH that makes exactly the named
-    changes, or None where only a whole PUT can.
+    `settings` are the names under `properties` that a request may hold by the specification
+    (2024-10-01), each with those below it, or None where all of it may go back as it came. `patch`
+    gives the body of a PATCH that makes exactly the named changes, or None where only a whole PUT
+    can.
     """
 
     kind: Kind
     body: Callable[[R], Json]
     parse: Callable[[Json, ResourceId], Live[R]]
     overlay: Callable[[Json, R, frozenset[str]], Json]
-    read_only: frozenset[str]
+    settings: Mapping[str, frozenset[str] | None]
     patch: Callable[[R, frozenset[str]], Json | None] = patch_tags
 
     @property
@@ -51,15 +52,25 @@ class Shape(Generic[R]):
         return self.parse(entry, ResourceId(workspace, self.kind, name, parent))
 
     def writable(self, raw: Json) -> Json:
-        """`raw` as it may be sent back: without what only the service sets, and without nulls."""
+        """`raw` as it may be sent back: only what a request may hold, and no nulls.
+
+        Answers carry more than the specification knows (AZURE.md §17), and who checks requests
+        against it refuses that. A typed client, such as Azure's own, leaves it out as well.
+        """
+        found = mapping(raw.get("properties"))
         properties = {
-            key: value
-            for key, value in mapping(raw.get("properties")).items()
-            if key not in self.read_only and value is not None
+            name: _setting(found.get(name), below) for name, below in self.settings.items()
         }
-        top = {key: value for key, value in raw.items() if key not in _READ_ONLY_TOP}
-        identity = _writable_identity(raw.get("identity"))
-        return without_nulls({**top, "identity": identity, "properties": properties})
+        return without_nulls(
+            {
+                "location": raw.get("location"),
+                "tags": raw.get("tags"),
+                "kind": raw.get("kind"),
+                "sku": _setting(raw.get("sku"), _SKU),
+                "identity": _writable_identity(raw.get("identity")),
+                "properties": without_nulls(properties),
+            }
+        )
 
 
 def live_state(properties: Json) -> State:
@@ -75,6 +86,13 @@ def live_state(properties: Json) -> State:
 def header_of(raw: Json) -> datetime | None:
     """When the resource was created, from its systemData."""
     return instant(mapping(raw.get("systemData")).get("createdAt"))
+
+
+def _setting(value: object, names: frozenset[str] | None) -> object:
+    """`value` without what is not among `names`, and without nulls beside them."""
+    if names is None or not isinstance(value, dict):
+        return value
+    return without_nulls({name: item for name, item in value.items() if name in names})
 
 
 def _writable_identity(raw: object) -> Json | None:

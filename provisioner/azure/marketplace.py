@@ -71,7 +71,7 @@ SHAPE: Final = Shape(
     body=body,
     parse=parse,
     overlay=overlay,
-    read_only=frozenset({"marketplacePlan", "marketplaceSubscriptionStatus", "provisioningState"}),
+    settings={"modelId": None},
     patch=lambda wish, fields: None,  # a proxy resource has neither tags nor PATCH
 )
 

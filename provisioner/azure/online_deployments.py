@@ -210,11 +210,38 @@ def _count(raw: object) -> int | None:
     return None if value is None else int(value)
 
 
+_PROBE: Final = frozenset(
+    {"failureThreshold", "initialDelay", "period", "successThreshold", "timeout"}
+)
+
 SHAPE = Shape(
     kind=Kind.ONLINE_DEPLOYMENT,
     body=body,
     parse=parse,
     overlay=overlay,
-    read_only=frozenset({"provisioningState"}),
+    settings={
+        **dict.fromkeys(
+            (
+                "appInsightsEnabled",
+                "codeConfiguration",
+                "description",
+                "egressPublicNetworkAccess",
+                "endpointComputeType",
+                "environmentId",
+                "environmentVariables",
+                "instanceType",
+                "model",
+                "modelMountPath",
+                "properties",
+                "scaleSettings",
+            )
+        ),
+        "dataCollector": frozenset({"collections", "requestLogging", "rollingRate"}),
+        "livenessProbe": _PROBE,
+        "readinessProbe": _PROBE,
+        "requestSettings": frozenset(
+            {"maxConcurrentRequestsPerInstance", "maxQueueWait", "requestTimeout"}
+        ),
+    },
     patch=patch,
 )

@@ -95,5 +95,15 @@ SHAPE = Shape(
     body=body,
     parse=parse,
     overlay=overlay,
-    read_only=frozenset({"scoringUri", "swaggerUri", "provisioningState"}),
+    settings=dict.fromkeys(
+        (
+            "authMode",
+            "compute",
+            "description",
+            "mirrorTraffic",
+            "properties",
+            "publicNetworkAccess",
+            "traffic",
+        )
+    ),
 )

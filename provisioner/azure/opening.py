@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,13 +22,22 @@ from provisioner.azure.budget import Budget
 from provisioner.azure.client import Arm, make_session, make_transport
 from provisioner.azure.faults import load_json
 from provisioner.azure.registry import Registries
-from provisioner.azure.settings import Settings
-from provisioner.azure.values import mapping, text, texts
+from provisioner.azure.settings import PUBLIC_AUTHORITY, Settings
+from provisioner.azure.values import Json, mapping, sequence, text, texts
 from provisioner.clock import Clock, SystemClock
 from provisioner.errors import Failed, Problem, UsageError
 from provisioner.errors.cloud import CloudError
 
 _METADATA: Final = "/metadata/endpoints?api-version=2022-09-01"
+_GUARDED: Final = "/subscriptions?api-version=2022-12-01"
+_AUTHORIZATION: Final = re.compile(r'authorization(?:_uri)?="(https://[^/"]+)', re.IGNORECASE)
+_LONGEST_METADATA: Final = 1 << 20
+_MICROSOFT: Final = (*("azure.com", "usgovcloudapi.net", "chinacloudapi.cn", "microsoftazure.de"),)
+_MICROSOFT_LOGIN: Final = (
+    *("microsoftonline.com", "microsoftonline.us", "microsoftonline.cn", "microsoftonline.de"),
+    *("windows.net", "chinacloudapi.cn"),
+)
+"""Domains of Microsoft's Azure Resource Managers and login services, in all its clouds."""
 _METADATA_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 
 
@@ -54,6 +65,7 @@ async def open_cloud(
         raise _bad_bundle(settings, error) from error
     async with session:
         cloud = await _describe(settings, session)
+        _require_own_login(settings, cloud)
         transport = make_transport(session, settings)
         scope = f"{cloud.audience}/.default"
         try:
@@ -83,25 +95,86 @@ async def open_cloud(
 async def _describe(settings: Settings, session: aiohttp.ClientSession) -> _Cloud:
     """What the settings leave open is asked of the cloud itself, without a token (AZURE.md §14).
 
-    A cloud that does not describe itself is taken to accept tokens for its own address.
+    A cloud that does not describe itself is taken to accept tokens for its own address, and to
+    name its login service where it refuses a request without one.
     """
     own = settings.arm
     if settings.public or settings.emulator or (settings.audience and settings.authority):
         return _Cloud(settings.authority, (settings.audience or own).rstrip("/"))
-    described: object = {}
-    try:
-        async with session.get(f"{own}{_METADATA}", timeout=_METADATA_TIMEOUT) as answer:
-            if answer.status == 200:
-                described = load_json(await answer.read())
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
-        pass  # the first real request will tell what is wrong with the way there
-    authentication = mapping(mapping(described).get("authentication"))
+    authentication = await _authentication(own, session)
     audiences = texts(authentication.get("audiences"))
     named = own if own in {audience.rstrip("/") for audience in audiences} else None
     audience = settings.audience or named or (audiences[0] if audiences else own)
-    return _Cloud(
-        settings.authority or text(authentication.get("loginEndpoint")), audience.rstrip("/")
+    authority = settings.authority or text(authentication.get("loginEndpoint"))
+    if authority is None:
+        authority = await _challenger(own, session)
+    return _Cloud(authority, audience.rstrip("/"))
+
+
+async def _authentication(own: str, session: aiohttp.ClientSession) -> Json:
+    """Who vouches for tokens, by the cloud's own description; empty where it has none.
+
+    Older versions describe several clouds in a list, each under its `resourceManager`.
+    """
+    described: object = {}
+    try:
+        async with session.get(
+            f"{own}{_METADATA}", timeout=_METADATA_TIMEOUT, allow_redirects=False
+        ) as answer:
+            if answer.status == 200:
+                described = load_json(await _body(answer))
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        pass  # the first real request will tell what is wrong with the way there
+    clouds = [mapping(cloud) for cloud in sequence(described)] or [mapping(described)]
+    ours = (c for c in clouds if (text(c.get("resourceManager")) or "").rstrip("/") == own)
+    return mapping(next(ours, clouds[0]).get("authentication"))
+
+
+async def _challenger(own: str, session: aiohttp.ClientSession) -> str | None:
+    """The login service that ARM names to whoever comes without a token; None: it names none."""
+    try:
+        async with session.get(
+            f"{own}{_GUARDED}", timeout=_METADATA_TIMEOUT, allow_redirects=False
+        ) as answer:
+            challenges = answer.headers.getall("WWW-Authenticate", ())
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return None
+    found = _AUTHORIZATION.search(", ".join(challenges))
+    return found.group(1) if found else None
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, or what there is of it when it is far longer than any description."""
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > _LONGEST_METADATA:
+            break
+    return bytes(body)
+
+
+def _require_own_login(settings: Settings, cloud: _Cloud) -> None:
+    """Raises UsageError where a host that is not Microsoft's would get a token of Microsoft's login
+    service only because it asked for one, or said nothing of its own. A person may say so."""
+    if settings.emulator or settings.authority is not None or _is_of(settings.arm, _MICROSOFT):
+        return
+    login = cloud.authority or os.environ.get("AZURE_AUTHORITY_HOST") or PUBLIC_AUTHORITY
+    login = login if "://" in login else f"https://{login}"  # azure-identity takes both
+    if not _is_of(login, _MICROSOFT_LOGIN):
+        return
+    raise UsageError(
+        Problem(
+            problems.FOREIGN_LOGIN,
+            f"{settings.arm} is not Microsoft's, but would get a token of {login}.",
+            "Name the login service that belongs to it with --authority; if that is Microsoft's "
+            f"and you trust {urlsplit(settings.arm).netloc} with your token: --authority {login}",
+        )
     )
+
+
+def _is_of(address: str, domains: tuple[str, ...]) -> bool:
+    host = f".{(urlsplit(address).hostname or '').lower().rstrip('.')}"
+    return any(host.endswith(f".{domain}") for domain in domains)
 
 
 def _check_addresses(settings: Settings) -> None:

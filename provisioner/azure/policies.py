@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from provisioner.azure.budget import Budget, remaining_in
-from provisioner.azure.faults import fault_of, retry_after
+from provisioner.azure.budget import Bucket, Budget, remaining_in
+from provisioner.azure.faults import fault_of
 from provisioner.azure.retry import body_of
 from provisioner.clock import Clock
 from provisioner.errors.cloud import CloudError, ServiceFault
@@ -61,8 +62,11 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             bucket.correct(remaining, receipt)
         elif answer.status_code < 400 and not self._counted and not _counts(answer):
             bucket.uncounted()
-        if answer.status_code == 429 and _is_arms_own(answer, remaining):
-            bucket.close(retry_after(answer.headers, self._clock.now()) or 1.0)
+        if answer.status_code == 429:
+            fault = fault_of(status=429, headers=answer.headers, body=body_of(answer),
+                             now=self._clock.now())  # fmt: skip
+            if _is_arms_own(fault, remaining, bucket):
+                bucket.close(fault.retry_after or 1.0)
         return response
 
 
@@ -85,12 +89,19 @@ def foreign(url: str, home: str) -> CloudError:
     )
 
 
-def _is_arms_own(answer: AsyncHttpResponse, remaining: float | None) -> bool:
-    """ARM's bucket ran dry, as against a provider's own limit, which binds that request only."""
-    if remaining is not None and remaining <= 0:
-        return True
-    fault = fault_of(status=429, headers=answer.headers, body=body_of(answer))
-    return fault.code == "SubscriptionRequestsThrottled"
+def _is_arms_own(fault: ServiceFault, remaining: float | None, bucket: Bucket) -> bool:
+    """ARM's bucket ran dry, as against a provider's own limit, which binds that request only.
+
+    A cloud that counts without saying so may say no more than TooManyRequests; the ML provider
+    has that inside a UserError (AZURE.md §17).
+    """
+    if remaining is not None:
+        return remaining <= 0 or fault.code == _THROTTLED
+    plain = fault.code == "TooManyRequests" and fault.outer_code is None
+    return fault.code == _THROTTLED or (plain and not bucket.counted)
+
+
+_THROTTLED: Final = "SubscriptionRequestsThrottled"
 
 
 def origin(url: str) -> str:

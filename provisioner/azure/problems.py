@@ -60,6 +60,13 @@ BAD_ADDRESS: Final = define(
     "a token is never sent over an open connection.",
     Who.OPERATOR,
 )
+FOREIGN_LOGIN: Final = define(
+    "azure.foreign-login",
+    "another's Azure would get Microsoft's token",
+    "The address of Azure Resource Manager is not Microsoft's, but the login service is. A token "
+    "that opens the real Azure is not sent to another host because that host asked for it.",
+    Who.OPERATOR,
+)
 BAD_CA_BUNDLE: Final = define(
     "azure.bad-ca-bundle",
     "the CA bundle cannot be used",

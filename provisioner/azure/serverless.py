@@ -49,6 +49,7 @@ def parse(raw: Json, id: ResourceId) -> Live[ServerlessEndpoint]:
         condition=text(properties.get("endpointState")),
         url=text(mapping(properties.get("inferenceEndpoint")).get("uri")),
         created_at=header_of(raw),
+        subscription=text(properties.get("marketplaceSubscriptionId")),
     )
 
 
@@ -81,7 +82,9 @@ SHAPE = Shape(
     body=body,
     parse=parse,
     overlay=overlay,
-    read_only=frozenset(
-        {"endpointState", "inferenceEndpoint", "marketplaceSubscriptionId", "provisioningState"}
-    ),
+    settings={
+        "authMode": None,
+        "contentSafety": frozenset({"contentSafetyStatus"}),
+        "modelSettings": frozenset({"modelId"}),
+    },
 )

@@ -76,7 +76,12 @@ class Vault:
                 SecretClient,
             )
 
-            settings: dict[str, Any] = {**RETRIES, "user_agent": self._arm.settings.application}
+            # Not redirected: a 307 would send the secret's value on to wherever it points.
+            settings: dict[str, Any] = {
+                **RETRIES,
+                "user_agent": self._arm.settings.application,
+                "permit_redirects": False,
+            }
             self._client = SecretClient(
                 self._url, self._arm.credential, transport=self._arm.transport, **settings
             )

@@ -62,6 +62,13 @@ NO_EMULATOR: Final = define(
     "The command wants to talk about the emulator of this folder, and there is none.",
     Who.OPERATOR,
 )
+EMULATOR_RUNS: Final = define(
+    "cli.emulator-runs",
+    "the emulator runs already",
+    "Port, state and scenario are chosen when the emulator starts; the one that runs keeps "
+    "its own.",
+    Who.OPERATOR,
+)
 STDIN_NOT_SAVED: Final = define(
     "cli.stdin-not-saved",
     "a plan of stdin is not saved",

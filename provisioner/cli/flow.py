@@ -82,11 +82,8 @@ class Flow:
                 verbose=bool(self.session.verbose),
             )
             click.echo(f"\n{text}", err=True, color=color)
-        apart = bool(findings) and not self.session.log_json
-        if apart:
-            click.echo(err=True)
         show(findings, self.session)
-        if apart:
+        if findings and not self.session.log_json:
             click.echo(err=True)
 
     def require_answer(self, yes: bool, command: str) -> None:

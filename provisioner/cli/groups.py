@@ -14,8 +14,23 @@ _SUBJECTS: Final = {
 """Options that most commands share, by the names of their parameters; they come last."""
 
 
+_FOLLOWING: Final = frozenset(
+    {"-f", "--filename", "-l", "--selector", "-o", "--output", "-v", "--verbose", "-y", "--yes"}
+    | {"--emulator", "--arm-endpoint", "--authority", "--ca-bundle", "--stack"}
+    | {"--log-format", "--no-color"}
+)
+"""Options of most commands, which other tools also take before the command."""
+
+
 class Command(click.Command):
     """A command whose help lists its own options first, then those that most commands share."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # some of click's errors do not say whose they are
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         subjects: dict[str, list[tuple[str, str]]] = {"Options": []}
@@ -38,6 +53,16 @@ class Group(click.Group):
     """A group that tells the whole first sentence of each command, and the name that was meant."""
 
     command_class = Command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name not in _FOLLOWING:
+                raise
+            message = f"No such option '{error.option_name}' before a command"
+            advice = f"options follow it: {ctx.command_path} COMMAND {error.option_name} …"
+            raise click.UsageError(f"{message}; {advice}", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

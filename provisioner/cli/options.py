@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import click
+from click.core import ParameterSource
 
 from provisioner.cli.session import Session
+from provisioner.cli.types import LIMIT
+from provisioner.manifest.selector import Selector
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -17,11 +20,26 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> obje
     session = ctx.find_object(Session)
     if session is not None and param.name is not None and value is not None:
         setattr(session, param.name, value)
+        if ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
+            session.typed.add(param.name)
     return value
 
 
 def session_of(ctx: click.Context) -> Session:
-    return ctx.ensure_object(Session)
+    """What the common options say. Raises UsageError when they name two Azures.
+
+    What was typed wins over the environment, whose variables may be another day's.
+    """
+    session = ctx.ensure_object(Session)
+    elsewhere = session.typed & {"arm_endpoint", "authority"}
+    if session.emulator and elsewhere:
+        if "emulator" in session.typed:
+            option = f"--{min(elsewhere).replace('_', '-')}"
+            raise click.UsageError(
+                f"--emulator and {option} name two different Azures; give one of them.", ctx
+            )
+        session.emulator = False
+    return session
 
 
 def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -93,7 +111,7 @@ def azure_options(function: F) -> F:
 
 
 def manifest_options(function: F) -> F:
-    """-f and -l; the command gets `filenames` and `labels` (a dict)."""
+    """-f and -l; the command gets `filenames` and `labels` (a Selector)."""
     return _manifest_options(function, required=True)
 
 
@@ -118,23 +136,20 @@ def _manifest_options(function: F, *, required: bool) -> F:
             "--selector",
             "labels",
             multiple=True,
-            metavar="KEY=VALUE",
+            metavar="LABELS",
             callback=_labels,
-            help="Only deployments with this label. Repeatable: all must match.",
+            help="Only deployments whose labels fit: key=value, key!=value, key in (a,b), key, "
+            "!key; commas and repeating mean and.",
         ),
     )
     return wrap(function)
 
 
-def _labels(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    for pair in value:
-        for item in pair.split(","):
-            key, equals, text = item.partition("=")
-            if not equals or not key.strip():
-                raise click.BadParameter(f'"{item}" is not of the form key=value', ctx, param)
-            labels[key.strip()] = text.lstrip("=").strip()
-    return labels
+def _labels(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Selector:
+    try:
+        return Selector.of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 def format_option(*formats: str) -> Callable[[F], F]:
@@ -157,5 +172,8 @@ stack_option = click.option(
     envvar="PROVISION_STACK",
     metavar="NAME",
     help="Whose resources these are; two stacks never touch each other's.",
+)
+timeout_option = click.option(
+    "--timeout", type=LIMIT, metavar="SPAN", help="Limit of a step, such as 90s or 1h."
 )
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")

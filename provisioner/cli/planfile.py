@@ -13,7 +13,8 @@ from provisioner.cli import codes
 from provisioner.cli.commands.validate import load
 from provisioner.cli.wishes import wish_of
 from provisioner.errors import Problem, UsageError
-from provisioner.manifest import Manifests
+from provisioner.manifest import Manifests, files
+from provisioner.manifest.selector import Selector
 from provisioner.pipeline import Wish
 from provisioner.plan import Plan, saved
 from provisioner.wiring import Connection
@@ -54,7 +55,7 @@ class Chosen:
 
 def choose(
     filenames: Sequence[str],
-    labels: Mapping[str, str],
+    labels: Selector,
     stack: str,
     values: Mapping[str, object],
 ) -> Chosen:
@@ -63,32 +64,59 @@ def choose(
         raise click.UsageError(
             "--prune with -l would delete every deployment that the label leaves out."
         )
-    options = {**values, "labels": dict(labels)}
+    options = {**values, "labels": labels.text}
     return Chosen(load(filenames, labels), wish_of(stack, values), tuple(filenames), options)
 
 
 def open_plan(path: str) -> Chosen:
     """What a saved plan asks for. Raises UsageError, Refused or InvalidManifest."""
+    if Path(path).is_dir():
+        raise UsageError(saved.not_a_plan(path, f"{path} is a folder, not a saved plan"))
     try:
         if Path(path).stat().st_size > _LARGEST:
             raise OSError("it is too large for a saved plan")
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
         raise UsageError(
             Problem(
                 saved.NOT_A_PLAN,
-                f"the saved plan {path} cannot be read",
+                f"the saved plan {path} cannot be read: {why}",
                 "name a file that plan --out wrote",
-                details=(str(error),),
             )
         ) from error
     plan = saved.load(text, path)
-    labels = plan.basis.options.get("labels")
-    given = labels if isinstance(labels, dict) else {}
-    chosen = {str(key): str(value) for key, value in given.items()}
-    manifests = load(plan.basis.sources, chosen)
+    found = files(plan.basis.sources)
+    known = plan.basis.files  # a file that the plan does not know is not even read
+    saved.require_unchanged(
+        plan, {name: _digest(name) if name in known else "new" for name in found}
+    )
+    manifests = load(plan.basis.sources, _selector(plan))
     wish = wish_of(plan.basis.stack, plan.basis.options)
     return Chosen(manifests, wish, plan.basis.sources, plan.basis.options, plan)
+
+
+def require_no_file(path: str) -> None:
+    """Raises UsageError when saving a plan as `path` would overwrite something else."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not saved.is_plan(text):
+        raise UsageError(
+            Problem(
+                codes.FILE_EXISTS,
+                f"{path} exists, and is not a saved plan.",
+                "name another file, or remove it first",
+            )
+        )
+
+
+def _selector(plan: saved.SavedPlan) -> Selector:
+    text = plan.basis.options.get("labels")
+    return Selector.of([text]) if isinstance(text, str) and text else Selector()
 
 
 def write_plan(path: str, plan: Plan, basis: saved.Basis) -> None:

@@ -15,7 +15,7 @@ from provisioner.outputs import EndpointCredentials
 from provisioner.outputs.content import secret_of
 from provisioner.outputs.types import SinkError
 from provisioner.publish import NO_URL, Published
-from provisioner.resources import Secret, describe
+from provisioner.resources import Kind, Secret, describe
 
 
 def choose(name: str, candidates: Sequence[Published]) -> Published:
@@ -30,6 +30,18 @@ def choose(name: str, candidates: Sequence[Published]) -> Published:
             _advice(name, [one.origin.name for one in candidates]),
         )
     )
+
+
+def require_managed(chosen: Published, deployment: str | None) -> None:
+    """Raises UsageError when a deployment is asked for that no serverless endpoint has."""
+    if deployment is not None and chosen.endpoint.kind is not Kind.ONLINE_ENDPOINT:
+        raise UsageError(
+            Problem(
+                codes.USAGE,
+                f"{chosen.origin.name} is a serverless endpoint, which has no deployments.",
+                "leave --deployment out",
+            )
+        )
 
 
 def _advice(name: str, names: Sequence[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
 import platform
 import sys
@@ -24,6 +23,7 @@ from provisioner.cli.session import Session, width
 from provisioner.errors import ExitCode, Problem, ProvisionError, Severity
 from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
+from provisioner.errors.harmless import json_text
 
 
 def show(problems: Iterable[Problem], session: Session) -> None:
@@ -33,7 +33,7 @@ def show(problems: Iterable[Problem], session: Session) -> None:
         for problem in problems:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             line = {"time": now, "event": "problem", **problem_document(problem)}
-            click.echo(json.dumps(line, ensure_ascii=False), err=True)
+            click.echo(json_text(line), err=True)
         return
     color = session.color(sys.stderr)
     texts = [problem_text(problem, width=width(sys.stderr), color=color) for problem in problems]
@@ -153,7 +153,7 @@ def _write_report(error: BaseException, arguments: Sequence[str]) -> Path:
         f"provision {mask_arguments(arguments)}\n\n{mask(trace)}"
     )
     descriptor, name = tempfile.mkstemp(prefix="provision-report-", suffix=".txt")  # 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
     return Path(name)
 

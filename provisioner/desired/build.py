@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -75,14 +75,32 @@ def desired(
         elif target.managed_compute is not None:
             wanted = _deployment(loaded, target.managed_compute, workspace, stack)
             managed.setdefault(wanted.resource.id.endpoint, []).append((loaded, wanted))
+    others = _left_out(manifests, declared)
     places = [_place(document) for document in manifests.workspaces]
     return Desired(
         stack=stack,
         idle=tuple(id for id in dict.fromkeys(places) if id not in workspaces),
         workspaces=MappingProxyType(workspaces),
         serverless=tuple(serverless),
-        endpoints=tuple(_endpoint(id, members, stack) for id, members in managed.items()),
+        endpoints=tuple(
+            _endpoint(id, members, stack, others.get(id, ())) for id, members in managed.items()
+        ),
     )
+
+
+def _left_out(
+    manifests: Manifests, declared: Mapping[str, Loaded[schema.Workspace]]
+) -> Mapping[ResourceId, list[Loaded[schema.ModelDeployment]]]:
+    """The deployments that a selector left out, by their endpoint: what is the endpoint's must
+    not depend on which of its deployments were chosen."""
+    found: dict[ResourceId, list[Loaded[schema.ModelDeployment]]] = {}
+    for loaded in manifests.left_out:
+        target = loaded.document.spec.target.managed_compute
+        if target is not None:
+            workspace = _workspace(loaded, declared)
+            id = _deployment(loaded, target, workspace, "").resource.id.endpoint
+            found.setdefault(id, []).append(loaded)
+    return found
 
 
 def _workspace(
@@ -250,6 +268,7 @@ def _endpoint(
     id: ResourceId,
     members: list[tuple[Loaded[schema.ModelDeployment], WantedDeployment]],
     stack: str,
+    others: Sequence[Loaded[schema.ModelDeployment]],
 ) -> WantedEndpoint:
     targets = [_managed(loaded) for loaded, _ in members]
     first = members[0][0]
@@ -257,20 +276,22 @@ def _endpoint(
     lifetime = _agreed(id, members, "lifetime", [_lifetime(loaded) for loaded, _ in members])
     described = [one.description for one in targets if one.description is not None]
     identity = next((one.identity for one in targets if one.identity is not None), None)
-    labels = _common(loaded.document.metadata.labels for loaded, _ in members)
+    everybody = (*(loaded for loaded, _ in members), *others)
+    labels = _common(loaded.document.metadata.labels for loaded in everybody)
     deployments = tuple(wanted for _, wanted in members)
+    traffic = _traffic(deployments, alone=len(everybody) == 1)
     return WantedEndpoint(
         resource=OnlineEndpoint(
             id=id,
             location=members[0][1].resource.location,
             description=described[0] if described else None,
-            traffic=_traffic(deployments),
+            traffic=traffic,
             identity=Identity(identity.type, tuple(identity.user_assigned))
             if identity is not None
             else None,
             tags={**labels, TAG_STACK: stack, TAG_NAME: id.name, **_expiry_tags(lifetime)},
         ),
-        deployments=_with_traffic(deployments, _traffic(deployments)),
+        deployments=_with_traffic(deployments, traffic),
         shared_quota=shared,
         lifetime=lifetime if lifetime is not None else _shared_lifetime(first, shared),
     )
@@ -298,9 +319,8 @@ def _common(labels: Iterable[Mapping[str, str]]) -> dict[str, str]:
     }
 
 
-def _traffic(deployments: tuple[WantedDeployment, ...]) -> dict[str, int]:
+def _traffic(deployments: tuple[WantedDeployment, ...], *, alone: bool) -> dict[str, int]:
     """Percent per deployment name. A deployment alone on its endpoint takes it all by default."""
-    alone = len(deployments) == 1
     default = 100 if alone else 0
     return {
         one.resource.id.name: one.traffic if one.traffic >= 0 else default for one in deployments

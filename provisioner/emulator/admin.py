@@ -39,7 +39,7 @@ def requests(call: Call) -> Reply:
     tenant = call.tenant
     lines = list(tenant.log)
     limit = call.query.get("limit", "")
-    if limit.isdigit():
+    if re.fullmatch("[0-9]{1,9}", limit):
         lines = lines[-int(limit) :] if int(limit) else []
     return Reply(
         200,
@@ -68,8 +68,8 @@ def move_clock(call: Call) -> Reply:
     try:
         if "advance" in body:
             value = body["advance"]
-            seconds = float(value) if isinstance(value, int | float) else duration(str(value))
-            clock.advance(seconds)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            clock.advance(float(value) if number else duration(str(value)))
         elif "now" in body:
             text = re.sub(r"(\.\d{6})\d+", r"\1", str(body["now"]))
             moment = datetime.fromisoformat(text)
@@ -78,7 +78,7 @@ def move_clock(call: Call) -> Reply:
             clock.move_to(moment.timestamp())
         else:
             raise ValueError("Name either 'advance' (such as 168h) or 'now' (an instant).")
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ArmError(400, "InvalidClock", str(error)) from error
     call.tenant.save_clock()
     call.tenant.engine.settle(clock.now())

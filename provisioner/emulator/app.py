@@ -24,6 +24,7 @@ from provisioner.emulator.refusals import arm_error
 from provisioner.emulator.rights import Access, locked, read_only_subscription, refusal
 from provisioner.emulator.routes import build_router, wire
 from provisioner.emulator.routing import Audience, Route, check_version, choose
+from provisioner.emulator.store import StateUnwritableError
 from provisioner.emulator.tenant import Logged, Tenant, refuse
 from provisioner.emulator.wire import MAX_BODY, Call, Reply, parse_query
 from provisioner.emulator.workspaces import seed
@@ -75,11 +76,10 @@ class App:
         try:
             reply = await exchange.run(receive)
         except DropConnection:
-            self.tenant.store.flush()
+            exchange.save()
             await _drop(receive)
             return
-        self.tenant.store.flush()
-        await exchange.send(reply, send)
+        await exchange.send(exchange.save() or reply, send)
 
 
 class _Exchange:
@@ -211,7 +211,7 @@ class _Exchange:
         if not any(tenant.rights.allowed(who.object_id, a, scope, call.now) for a in actions):
             action = actions[0]
             refuse(refusal(who.client_id, who.object_id, action, scope))
-        group = call.params.get("resourceGroupName")
+        group = call.params.get("resourceGroupName") or _group_of(call.params.get("scope", ""))
         if group and not route.operation.startswith("resourceGroups."):
             tenant.group(call.params["subscriptionId"], group)
         access = _access(route.action)
@@ -220,6 +220,18 @@ class _Exchange:
             refuse(read_only_subscription(subscription))
         if access != "read" and not route.operation.startswith("locks."):
             refuse(locked(tenant.locks(), access, scope))
+
+    def save(self) -> Reply | None:
+        """Write what the request changed; the answer when that cannot be done, such as on a full
+        disk. The changes stay in memory and are written with the next request that finds room."""
+        try:
+            self.call.tenant.store.flush()
+        except StateUnwritableError as error:
+            log.error("%s", error)
+            return self._error(
+                ArmError(500, "InternalServerError", f"The emulator failed. {error}")
+            )
+        return None
 
     def _error(self, error: ArmError) -> Reply:
         call = self.call
@@ -272,9 +284,10 @@ class _Exchange:
 
 async def _run(route: Route, call: Call) -> Reply:
     result = route.handler(call)
-    if inspect.isawaitable(result):
-        return await result
-    return result
+    reply = await result if inspect.isawaitable(result) else result
+    if call.method == "HEAD" and reply.status == 200 and route.is_resource:
+        return Reply(204)  # ARM's answer to "is it there?": clients take 204 and 404 only
+    return reply
 
 
 def target_scope(call: Call) -> str:
@@ -293,6 +306,12 @@ def target_scope(call: Call) -> str:
     if not whole:
         return "/" + "/".join(parts[:at])
     return "/" + "/".join((*parts[: at + 2], *whole))
+
+
+def _group_of(scope: str) -> str:
+    """The resource group that a scope names, or ""."""
+    parts = [part for part in scope.split("/") if part]
+    return parts[3] if len(parts) > 3 and parts[2].lower() == "resourcegroups" else ""
 
 
 def _access(action: str) -> Access:

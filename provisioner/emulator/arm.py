@@ -159,9 +159,12 @@ def list_groups(call: Call) -> Reply:
     return arm_page(call, [g for g in found if _visible(call, g.id)], render_group)
 
 
+_GROUP_PATCH = Obj({"name": "string", "tags": TAGS, "managedBy": "string", "properties": Obj({})})
+
+
 def patch_group(call: Call) -> Reply:
     group = _group(call)
-    body = clean(call.json_object(), Obj({"tags": TAGS}))
+    body = clean(call.json_object(), _GROUP_PATCH)
     if body.get("tags") is not None:
         group.body["tags"] = body["tags"]
         group.changed = call.now

@@ -13,7 +13,7 @@ from provisioner.emulator.wire import Call, Reply
 _TYPE = "Microsoft.MachineLearningServices"
 _UPDATE = Obj(
     {
-        "value": Arr(Obj({"id": "string", "type": "string", "limit": "integer", "unit": "string"})),
+        "value": Arr(Obj({"id": "string", "type": "string", "limit": "long", "unit": "string"})),
         "location": "string",
     }
 )
@@ -81,9 +81,8 @@ def update_quotas(call: Call) -> Reply:
     body = clean(call.json_object(), _UPDATE)
     value = [
         {
-            "id": wish.get("id"),
+            **{name: wish[name] for name in ("id", "limit") if name in wish},
             "type": wish.get("type") or f"{_TYPE}/quotas",
-            "limit": wish.get("limit"),
             "unit": "Count",
             "status": "InvalidQuotaExceedsSubscriptionLimit",
         }

@@ -2,6 +2,9 @@
 
 Times are seconds since 1970 UTC (float). Tokens do not follow it: a client counts a token's
 life on its own clock, so moving this one must not log anybody out.
+
+It stands still at the end of the year 8999: what comes after it (deadlines, expiry) must still be
+a date that can be written, and no request may leave a clock that breaks the ones after it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
+
+END = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
 class EmulatedClock:
@@ -29,12 +34,14 @@ class EmulatedClock:
         self._anchor = self._anchor_wall if start is None else start
 
     def now(self) -> float:
-        return self._anchor + (self._wall() - self._anchor_wall) * self.speed
+        return min(END, self._anchor + (self._wall() - self._anchor_wall) * self.speed)
 
     def advance(self, seconds: float) -> float:
-        """Move forward by `seconds`; raises ValueError when negative."""
+        """Move forward by `seconds`; raises ValueError when negative or past the clock's end."""
         if seconds < 0:
             raise ValueError("The emulated clock only moves forward.")
+        if not self.now() + seconds <= END:  # so that NaN is refused as well
+            raise ValueError("The emulated clock ends with the year 8999.")
         self._anchor = self.now() + seconds
         self._anchor_wall = self._wall()
         return self._anchor
@@ -49,7 +56,7 @@ class EmulatedClock:
 
     def restore(self, saved: dict[str, float]) -> None:
         self._anchor_wall = saved["wall"]
-        self._anchor = saved["emulated"]
+        self._anchor = min(END, saved["emulated"])
 
 
 @lru_cache(maxsize=65_536)  # a list shows the same instants again and again

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -27,6 +28,9 @@ RECORD = "emulator.json"
 VERSION = "1"
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+_LONGEST_RECORD = 1 << 16
+_SECRET = re.compile(r"(?i)secret|password|token|credential|key$")
+"""Names of variables that a process which lives on for hours has no business to hold."""
 IDLE_SECONDS = 3600.0
 
 
@@ -136,11 +140,31 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def _read(folder: Path) -> Record | None:
+    """The record, if it is one that we wrote: a folder may have come with somebody's archive."""
     try:
-        data = json.loads((folder / RECORD).read_text("utf-8"))
-        return Record(**{f.name: data[_camel(f.name)] for f in fields(Record)})
-    except (OSError, ValueError, TypeError, KeyError):
+        handle = os.open(folder / RECORD, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(handle, encoding="utf-8") as file:
+            if os.fstat(file.fileno()).st_uid != os.getuid():
+                return None
+            data = json.loads(file.read(_LONGEST_RECORD))
+        record = Record(**{f.name: data[_camel(f.name)] for f in fields(Record)})
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    return record if _plausible(record, folder) else None
+
+
+def _plausible(record: Record, folder: Path) -> bool:
+    """Whether a record names an ordinary process, and an emulator of this folder on loopback.
+
+    To signal 0 or -1 would end whole groups of processes.
+    """
+    return (
+        type(record.pid) is int
+        and record.pid > 1
+        and type(record.port) is int
+        and record.url == f"https://localhost:{record.port}"
+        and record.ca_bundle == str(folder / "ca.pem")
+    )
 
 
 def _camel(name: str) -> str:
@@ -151,11 +175,13 @@ def _camel(name: str) -> str:
 async def _spawn(folder: Path, options: Options) -> Record:
     last = _read(folder)
     wanted = [options.port] if options.port else [last.port if last is not None else 0, 0]
+    begin = 0
     for port in dict.fromkeys(wanted):
+        begin = _size(folder / "emulator.log")
         record = await _try_spawn(folder, options, port)
         if record is not None:
             return record
-    raise StartError(f"The emulator did not start.\n{_tail(folder)}")
+    raise StartError(f"The emulator did not start.\n{_tail(folder, begin)}")
 
 
 async def _try_spawn(folder: Path, options: Options, port: int) -> Record | None:
@@ -179,12 +205,15 @@ async def _try_spawn(folder: Path, options: Options, port: int) -> Record | None
 def _launch(folder: Path, options: Options, port: int) -> subprocess.Popen[bytes]:
     """Start the process, detached and with no handle of ours: it must outlive the terminal."""
     state = options.state if options.state is not None else folder / "state.db"
-    command = [sys.executable, "-m", "provisioner.emulator", "serve", "--folder", str(folder)]
+    # -P: a folder named provisioner in the current directory is not this program.
+    command = [sys.executable, "-P", "-m", "provisioner.emulator", "serve"]
+    command += ["--folder", str(folder)]
     command += ["--port", str(port), "--state", str(state)]
     command += ["--idle-timeout", str(options.idle_timeout)]
     if options.scenario is not None:
         command += ["--scenario", options.scenario]
-    log = os.open(folder / "emulator.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    log = os.open(folder / "emulator.log", flags, 0o600)
     try:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command,
@@ -193,6 +222,7 @@ def _launch(folder: Path, options: Options, port: int) -> subprocess.Popen[bytes
             stderr=log,
             start_new_session=True,
             close_fds=True,
+            env={name: value for name, value in os.environ.items() if not _SECRET.search(name)},
         )
     finally:
         os.close(log)
@@ -234,18 +264,26 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _tail(folder: Path) -> str:
+def _size(path: Path) -> int:
     try:
-        lines = (folder / "emulator.log").read_text("utf-8", "replace").splitlines()
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _tail(folder: Path, begin: int) -> str:
+    """The last lines of the log from byte `begin` on: what earlier servers said is over."""
+    try:
+        said = (folder / "emulator.log").read_bytes()[begin:]
     except OSError:
         return ""
-    return "\n".join(lines[-10:])
+    return "\n".join(said.decode("utf-8", "replace").splitlines()[-10:])
 
 
 @contextlib.asynccontextmanager
 async def _locked(path: Path) -> AsyncIterator[None]:
     """Hold a file lock; the kernel lets go of it when its holder dies."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         while True:
             try:

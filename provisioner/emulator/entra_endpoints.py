@@ -16,6 +16,8 @@ from provisioner.emulator.errors import JsonObject
 from provisioner.emulator.scenario_types import FederatedCredential, Principal
 from provisioner.emulator.wire import Call, Reply
 
+_LONGEST_FORM = 65_536  # characters of a token request that are read; assertions stay far below
+
 
 def openid_configuration(call: Call) -> Reply:
     """Discovery documents of both versions."""
@@ -186,7 +188,7 @@ def _is_ml(audience: str) -> bool:
 
 def _grant(call: Call) -> _Grant:
     text = call.body.decode("utf-8", "replace")
-    form = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+    form = dict(parse_qsl(text[:_LONGEST_FORM], keep_blank_values=True))
     client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
     scheme, _, value = call.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
@@ -224,9 +226,20 @@ def _federated(call: Call, assertion: str, principal: Principal) -> Reply | None
         return _refused(
             call, 401, "invalid_client", 50027, f"JWT token is invalid or malformed. {error}"
         )
-    if float(claims.get("exp", 0)) <= time.time():
+    expires = claims.get("exp", 0)
+    # A bool is an int to Python and no instant to anybody.
+    if type(expires) not in (int, float) or not expires > time.time():
         return _refused(
             call, 401, "invalid_client", 700024, "Client assertion is not within its valid time."
+        )
+    if claims.get("iss") == claims.get("sub") == principal.client_id:
+        return _refused(
+            call,
+            401,
+            "invalid_client",
+            700027,
+            "Client assertion failed signature validation: the application has no certificate. "
+            "The emulator knows client secrets and federated tokens only.",
         )
     if not any(_presents(claims, accepted) for accepted in principal.federated):
         return _refused(

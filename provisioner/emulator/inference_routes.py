@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from provisioner.emulator import deployment_rules, serverless
 from provisioner.emulator.inference import ServedModel, handle
 from provisioner.emulator.models import Model
-from provisioner.emulator.store import Resource
+from provisioner.emulator.store import Resource, StateUnwritableError
 from provisioner.emulator.tenant import Logged, Tenant
 
 Scope = MutableMapping[str, Any]
@@ -28,7 +29,8 @@ async def serve_inference(tenant: Tenant, scope: Scope, receive: Receive, send: 
     """Answer one request to a deployed model; the log gets its line, without the key."""
     now = tenant.clock.now()
     tenant.engine.settle(now)
-    tenant.store.flush()
+    with contextlib.suppress(StateUnwritableError):  # what is over is over again after a restart
+        tenant.store.flush()
     request = Request(scope, receive)
     parts = [part for part in str(scope["path"]).split("/") if part]
     kind, region, name = [*parts, "", "", ""][:3]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from provisioner.emulator.errors import ArmError, JsonObject
 from provisioner.emulator.rights import Lock, covers
-from provisioner.emulator.validation import Arr, Map, Obj, clean
+from provisioner.emulator.validation import Arr, Obj, clean
 from provisioner.emulator.wire import Call, Reply
 
 _LOCK = Obj(
     {
         "properties": Obj(
-            {"level": "string", "notes": "string", "owners": Arr(Map("any"))}, required=("level",)
+            {"level": "string", "notes": "string", "owners": Arr(Obj({"applicationId": "string"}))},
+            required=("level",),
         )
     },
     required=("properties",),

@@ -38,6 +38,27 @@ KIND = "marketplaceSubscriptions"
 _BODY = Obj(
     {"properties": Obj({"modelId": "string"}, required=("modelId",))}, required=("properties",)
 )
+_TERMS = Obj(
+    {
+        "id": "string",
+        "name": "string",
+        "type": "string",
+        "properties": Obj(
+            {
+                "publisher": "string",
+                "product": "string",
+                "plan": "string",
+                "licenseTextLink": "string",
+                "privacyPolicyLink": "string",
+                "marketplaceTermsLink": "string",
+                "retrieveDatetime": "string",
+                "signature": "string",
+                "accepted": "boolean",
+            }
+        ),
+    },
+    required=("properties",),
+)
 _ON_SUBSCRIPTION = (
     "Microsoft.MarketplaceOrdering/agreements/offers/plans/sign/action",
     "Microsoft.SaaS/register/action",
@@ -178,6 +199,11 @@ def _document(call: Call) -> tuple[JsonObject, str]:
 def _known_plan(call: Call) -> None:
     """MarketplaceOrdering refuses a plan that the Marketplace does not have."""
     _, publisher, offer, plan = _place(call)
+    kind = call.params.get("offerType", "virtualmachine")
+    if kind.lower() != "virtualmachine":
+        raise ArmError(
+            400, "BadRequest", f"The offer type '{kind}' is not one of 'virtualmachine'."
+        )
     for model in call.tenant.models.values():
         sold = model.serverless.offer if model.serverless is not None else None
         if sold is not None and (publisher, offer, plan) == (
@@ -239,9 +265,7 @@ def get_terms(call: Call) -> Reply:
 
 def put_terms(call: Call) -> Reply:
     _known_plan(call)
-    properties = call.json_object().get("properties")
-    if not isinstance(properties, dict):
-        raise ArmError(400, "BadRequest", "The agreement's properties are missing.")
+    properties = clean(call.json_object(), _TERMS)["properties"]
     document, key = _document(call)
     agreement = document.get(key, {})
     echoed = (properties.get("signature"), properties.get("retrieveDatetime"))
@@ -252,7 +276,7 @@ def put_terms(call: Call) -> Reply:
             "The signature and retrieveDatetime of the request do not match those of the terms as "
             "they were last read. Get the terms again and send them back with accepted set.",
         )
-    if properties.get("accepted") is True:
+    if properties.get("accepted"):
         _sign(call, agreement)
     else:
         agreement["state"] = "Canceled"

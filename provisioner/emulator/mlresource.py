@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import uuid
 from collections.abc import Mapping
 
@@ -11,7 +12,7 @@ from provisioner.emulator.clock import iso
 from provisioner.emulator.errors import ArmError, JsonObject, bad_argument, not_found
 from provisioner.emulator.store import Resource
 from provisioner.emulator.tenant import Tenant, refuse
-from provisioner.emulator.validation import Map, Obj
+from provisioner.emulator.validation import Map, Obj, enum
 from provisioner.emulator.wire import Call
 
 NAMESPACE = "Microsoft.MachineLearningServices"
@@ -22,11 +23,58 @@ TYPES = {
     "onlineEndpoints": f"{NAMESPACE}/workspaces/onlineEndpoints",
     "deployments": f"{NAMESPACE}/workspaces/onlineEndpoints/deployments",
 }
-TAGS = Map("string")
+MOST_TAGS = 50  # that a resource may carry
+_LONGEST_TAG_NAME, _LONGEST_TAG_VALUE = 512, 256
+_NOT_IN_TAG_NAMES = re.compile(r"[<>%&\\?/\x00-\x1f\x7f]")
+
+
+def check_tags(tags: JsonObject) -> None:
+    """ARM's limits of tags, which hold for every resource; a value of null becomes empty."""
+    if len(tags) > MOST_TAGS:
+        raise ArmError(
+            400,
+            "InvalidTags",
+            f"A resource can have {MOST_TAGS} tags at most; the request would give it {len(tags)}.",
+        )
+    if len({name.lower() for name in tags}) < len(tags):
+        raise ArmError(
+            400,
+            "InvalidRequestContent",
+            "The request content was invalid: names of tags do not differ by case alone.",
+        )
+    for name, value in tags.items():
+        tags[name] = value or ""
+        _check_tag(name, tags[name])
+
+
+def _check_tag(name: str, value: str) -> None:
+    if _NOT_IN_TAG_NAMES.search(name):
+        raise ArmError(
+            400,
+            "InvalidTagNameCharacters",
+            f"The tag name '{name[:600]}' has reserved characters, of '<,>,%,&,\\,?,/', or control "
+            "characters.",
+        )
+    if not name or len(name) > _LONGEST_TAG_NAME:
+        raise ArmError(
+            400,
+            "InvalidTagName",
+            f"The tag name '{name[:600]}' must have 1 to {_LONGEST_TAG_NAME} characters.",
+        )
+    if len(value) > _LONGEST_TAG_VALUE:
+        raise ArmError(
+            400,
+            "InvalidTagValueLength",
+            f"The value of tag '{name}' must have at most {_LONGEST_TAG_VALUE} characters; it has "
+            f"{len(value)}.",
+        )
+
+
+TAGS = Map("string", check_tags)
 SKU = Obj(
     {
         "name": "string",
-        "tier": "string",
+        "tier": enum("Free", "Basic", "Standard", "Premium"),
         "size": "string",
         "family": "string",
         "capacity": "integer",
@@ -34,7 +82,9 @@ SKU = Obj(
     required=("name",),
 )
 PARTIAL_SKU = Obj(SKU.properties)
-IDENTITY = Obj({"type": "string", "userAssignedIdentities": Map("any")}, required=("type",))
+_IDENTITIES = enum("None", "SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned")
+IDENTITY = Obj({"type": _IDENTITIES, "userAssignedIdentities": Map(Obj({}))}, required=("type",))
+SWITCH = enum("Enabled", "Disabled")
 PARTIAL_IDENTITY = Obj(IDENTITY.properties)
 
 
@@ -184,12 +234,24 @@ def identity_shown(identity: JsonObject | None, call: Call, seed: str) -> JsonOb
     """A managed identity with the ids that the service fills in."""
     if identity is None:
         return None
-    if "SystemAssigned" not in str(identity.get("type")):
-        return {k: v for k, v in identity.items() if k not in ("principalId", "tenantId")}
+    shown: JsonObject = {"type": identity.get("type")}
+    if "SystemAssigned" in str(identity.get("type")):
+        shown["principalId"] = str(uuid.uuid5(uuid.NAMESPACE_URL, seed.lower()))
+        shown["tenantId"] = call.tenant.scenario.tenant_id
+    assigned = identity.get("userAssignedIdentities")
+    if assigned and "UserAssigned" in str(identity.get("type")):
+        # In a PATCH, null takes an identity away.
+        shown["userAssignedIdentities"] = {
+            name: _user_identity(name) for name, wanted in assigned.items() if wanted is not None
+        }
+    return shown
+
+
+def _user_identity(resource_id: str) -> JsonObject:
+    """The ids of a user-assigned identity; such identities live outside of the emulator."""
     return {
-        **identity,
-        "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, seed.lower())),
-        "tenantId": call.tenant.scenario.tenant_id,
+        name: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{resource_id.lower()}/{name}"))
+        for name in ("principalId", "clientId")
     }
 
 

@@ -19,6 +19,7 @@ from provisioner.emulator.mlresource import (
     PARTIAL_IDENTITY,
     PARTIAL_SKU,
     SKU,
+    SWITCH,
     TAGS,
     as_read,
     check_location,
@@ -33,21 +34,21 @@ from provisioner.emulator.mlresource import (
 from provisioner.emulator.names import pattern_refusal
 from provisioner.emulator.online_endpoints import is_shared, work
 from provisioner.emulator.operations import Work, accepted, created, status_path
-from provisioner.emulator.paging import ml_page
+from provisioner.emulator.paging import Order, ml_page
 from provisioner.emulator.providers import require_location, require_registration
 from provisioner.emulator.serverless import NAMESPACE
 from provisioner.emulator.store import Operation, Resource
 from provisioner.emulator.tenant import Tenant, refuse
-from provisioner.emulator.validation import Arr, Map, Obj, Shape, clean
+from provisioner.emulator.validation import Arr, Map, Obj, Shape, clean, enum
 from provisioner.emulator.wire import Call, Reply
 
 _PROBE = Obj(
     {
         "failureThreshold": "integer",
         "successThreshold": "integer",
-        "timeout": "string",
-        "period": "string",
-        "initialDelay": "string",
+        "timeout": "duration",
+        "period": "duration",
+        "initialDelay": "duration",
     }
 )
 _DEFAULT_PROBE = {
@@ -65,7 +66,7 @@ _DEFAULT_REQUEST = {
 _COLLECTION = Obj(
     {
         "clientId": "string",
-        "dataCollectionMode": "string",
+        "dataCollectionMode": SWITCH,
         "dataId": "string",
         "samplingRate": "number",
     }
@@ -80,18 +81,18 @@ _PROPERTIES: dict[str, Shape] = {
     "environmentVariables": Map("string"),
     "scaleSettings": Obj(
         {
-            "scaleType": "string",
+            "scaleType": enum("Default", "TargetUtilization"),
             "minInstances": "integer",
             "maxInstances": "integer",
-            "pollingInterval": "string",
+            "pollingInterval": "duration",
             "targetUtilizationPercentage": "integer",
         },
         required=("scaleType",),
     ),
     "requestSettings": Obj(
         {
-            "maxQueueWait": "string",
-            "requestTimeout": "string",
+            "maxQueueWait": "duration",
+            "requestTimeout": "duration",
             "maxConcurrentRequestsPerInstance": "integer",
         }
     ),
@@ -101,7 +102,7 @@ _PROPERTIES: dict[str, Shape] = {
     "readinessProbe": _PROBE,
     "instanceType": "string",
     "model": "string",
-    "egressPublicNetworkAccess": "string",
+    "egressPublicNetworkAccess": SWITCH,
     "endpointComputeType": "string",
 }
 _NEW = {
@@ -109,7 +110,7 @@ _NEW = {
         {
             "collections": Map(_COLLECTION),
             "requestLogging": Obj({"captureHeaders": Arr("string")}),
-            "rollingRate": "string",
+            "rollingRate": enum("Year", "Month", "Day", "Hour", "Minute"),
         },
         required=("collections",),
     )
@@ -170,10 +171,10 @@ def render(resource: Resource, call: Call) -> JsonObject:
 
 def list_(call: Call) -> Reply:
     endpoint = online_endpoints.existing(call)
-    found = list(call.tenant.store.children(endpoint.key, KIND).values())
-    if call.query.get("$orderby", "").lower().endswith("desc"):
-        found.reverse()
-    return ml_page(call, found)
+    order = call.query.get("$orderby", "").lower()
+    by_change, descending = order.startswith("updated"), order.endswith("desc")
+    found = call.tenant.store.children(endpoint.key, KIND).values()
+    return ml_page(call, found, Order(by_change, descending))
 
 
 def _existing(call: Call) -> Resource:
@@ -266,6 +267,8 @@ def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
     remember_stale(call, resource)
     resource.body = {**resource.body, "properties": properties, "sku": sku}
     resource.body["tags"] = body.get("tags") or {}
+    if body.get("identity") is not None:
+        resource.body["identity"] = identity_shown(body["identity"], call, resource.key)
     resource.changed = call.now
     seconds = (durations.scale if scaling else durations.update).of(resource.key)
     return _begin(call, resource, work(call, "update", seconds), 200)
@@ -287,6 +290,9 @@ def patch(call: Call) -> Reply:
     resource.body = {**resource.body, "sku": sku}
     if body.get("tags") is not None:
         resource.body["tags"] = body["tags"]
+    if body.get("identity") is not None:
+        identity = merged(resource.body.get("identity") or {"type": "None"}, body["identity"])
+        resource.body["identity"] = identity_shown(identity, call, resource.key)
     resource.changed = call.now
     durations = call.tenant.scenario.durations
     seconds = (durations.scale if scaling else durations.update).of(resource.key)

@@ -13,6 +13,7 @@ from provisioner.emulator.mlresource import (
     PARTIAL_IDENTITY,
     PARTIAL_SKU,
     SKU,
+    SWITCH,
     TAGS,
     as_read,
     check_free,
@@ -28,7 +29,7 @@ from provisioner.emulator.mlresource import (
     workspace_of,
 )
 from provisioner.emulator.operations import Work, accepted, created, status_path
-from provisioner.emulator.paging import ml_page
+from provisioner.emulator.paging import Order, ml_page
 from provisioner.emulator.providers import require_location, require_registration
 from provisioner.emulator.serverless import NAMESPACE, new_keys, shown_keys
 from provisioner.emulator.store import Operation, Resource
@@ -46,7 +47,7 @@ _TRAFFIC = Map("integer")
 _CHANGEABLE: dict[str, Shape] = {
     "traffic": _TRAFFIC,
     "mirrorTraffic": _TRAFFIC,
-    "publicNetworkAccess": "string",
+    "publicNetworkAccess": SWITCH,
 }
 _PROPERTIES = Obj(
     {
@@ -72,7 +73,15 @@ _BODY = Obj(
 )
 _PATCH = Obj({"tags": TAGS, "identity": PARTIAL_IDENTITY})
 # Only 2022-02-01-preview can change the traffic with a PATCH.
-_OLD_PATCH = Obj({**_PATCH.properties, "sku": PARTIAL_SKU, "properties": Obj(_CHANGEABLE)})
+_OLD_PATCH = Obj(
+    {
+        **_PATCH.properties,
+        "sku": PARTIAL_SKU,
+        "kind": "string",
+        "location": "string",
+        "properties": Obj(_CHANGEABLE),
+    }
+)
 
 
 def render(resource: Resource, call: Call) -> JsonObject:
@@ -109,11 +118,23 @@ def list_(call: Call) -> Reply:
         if call.query.get(wish):
             pairs = [part.partition("=") for part in call.query[wish].split(",")]
             found = [e for e in found if _has(_bag(e, bag), pairs)]
-    if call.query.get("computetype", "Managed").lower() != "managed":
+    if _asked(call, "computeType", _COMPUTE_TYPES) not in ("", "managed"):
         found = []
-    if call.query.get("orderby", "").lower().endswith("desc"):
-        found.reverse()
-    return ml_page(call, found)
+    order = _asked(call, "orderBy", _ORDERS)
+    by_change, descending = order.startswith("updated"), order.endswith("desc")
+    return ml_page(call, found, Order(by_change, descending))
+
+
+_COMPUTE_TYPES = ("Managed", "Kubernetes", "AzureMLCompute")
+_ORDERS = ("CreatedAtDesc", "CreatedAtAsc", "UpdatedAtDesc", "UpdatedAtAsc")
+
+
+def _asked(call: Call, name: str, words: tuple[str, ...]) -> str:
+    """A query parameter in lower case, "" when it is absent; raises 400 for none of the words."""
+    given = call.query.get(name.lower(), "")
+    if given and given.lower() not in {word.lower() for word in words}:
+        raise bad_argument(f"'{name}' must be one of {', '.join(words)}, not '{given[:40]}'.")
+    return given.lower()
 
 
 def _bag(resource: Resource, name: str) -> dict[str, str]:
@@ -144,6 +165,12 @@ def put(call: Call) -> Reply:
     if mode is None:
         raise bad_argument(f"The auth mode '{body['properties']['authMode']}' is not supported.")
     body["properties"]["authMode"] = mode
+    if body["properties"].get("compute"):
+        raise bad_argument(
+            "The emulator has managed compute only: it runs no Kubernetes endpoint on "
+            f"'{body['properties']['compute']}'.",
+            "ComputeNotFound",
+        )
     found = call.tenant.store.get(f"{workspace.id}/{KIND}/{name}")
     if found is not None:
         return _update(call, found, body)
@@ -272,6 +299,8 @@ def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
     resource.body["tags"] = body.get("tags") or {}
     if body.get("identity") is not None:
         resource.body["identity"] = identity_shown(body["identity"], call, resource.key)
+    if body.get("sku") is not None:
+        resource.body["sku"] = body["sku"]
     resource.changed = call.now
     seconds = call.tenant.scenario.durations.update.of(resource.key)
     return _begin(call, resource, work(call, "update", seconds), 200)
@@ -293,6 +322,8 @@ def patch(call: Call) -> Reply:
     if body.get("identity") is not None:
         identity = merged(resource.body["identity"], body["identity"])
         resource.body["identity"] = identity_shown(identity, call, resource.key)
+    if body.get("sku") is not None:
+        resource.body["sku"] = merged(resource.body.get("sku") or {}, body["sku"])
     resource.changed = call.now
     seconds = call.tenant.scenario.durations.update.of(resource.key)
     return accepted(call, call.tenant.engine.begin(call, resource, work(call, "update", seconds)))

@@ -71,6 +71,10 @@ class RoleAssignment:
     role_definition_id: str
     scope: str
     created: float | None = None
+    updated: float | None = None
+    description: str | None = None
+    condition: str | None = None
+    condition_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

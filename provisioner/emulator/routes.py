@@ -18,6 +18,7 @@ from provisioner.emulator import (
     providers,
     registry,
     resources,
+    role_assignments,
     serverless,
     tags,
     workspaces,
@@ -108,7 +109,7 @@ def _tables() -> list[tuple[tuple[str, ...], list[_Row]]]:
 def _arm_rows() -> list[_Row]:
     provider = f"{SUBSCRIPTION}/providers/{{namespace}}"
     tag = f"/{{scope}}/providers/{_RESOURCES}/tags/default"
-    kind = f"{_RESOURCES}/subscriptions/resourceGroups"
+    kind, names = (f"{_RESOURCES}/subscriptions/{of}" for of in ("resourceGroups", "tagNames"))
     return [
         ("GET", "/subscriptions", arm.list_subscriptions, "subscriptions.list", ""),
         ("GET", SUBSCRIPTION, arm.get_subscription, "subscriptions.get", ""),
@@ -138,6 +139,7 @@ def _arm_rows() -> list[_Row]:
             "providers.unregister",
             "{namespace}/unregister/action",
         ),
+        ("GET", f"{SUBSCRIPTION}/tagNames", tags.names, "tags.list", f"{names}/read"),
         ("GET", tag, tags.get, "tags.get", f"{_RESOURCES}/tags/read"),
         ("PUT", tag, tags.put, "tags.put", f"{_RESOURCES}/tags/write"),
         ("PATCH", tag, tags.patch, "tags.patch", f"{_RESOURCES}/tags/write"),
@@ -278,30 +280,30 @@ def _ordering_rows() -> list[_Row]:
 
 
 def _authorization_rows() -> list[_Row]:
-    root, a = f"/{{scope}}/providers/{_AUTHORIZATION}", authorization
+    root, right = f"/{{scope}}/providers/{_AUTHORIZATION}", _AUTHORIZATION
+    a, g = authorization, role_assignments
     given, roles, denials = "roleAssignments", "roleDefinitions", "denyAssignments"
-    right = _AUTHORIZATION
     return [
         ("GET", f"{root}/permissions", a.permissions, "permissions.list", ""),
-        ("GET", f"{root}/{given}", a.list_assignments, f"{given}.list", f"{right}/{given}/read"),
+        ("GET", f"{root}/{given}", g.list_assignments, f"{given}.list", f"{right}/{given}/read"),
         (
             "GET",
             f"{root}/{given}/{{name}}",
-            a.get_assignment,
+            g.get_assignment,
             f"{given}.get",
             f"{right}/{given}/read",
         ),
         (
             "PUT",
             f"{root}/{given}/{{name}}",
-            a.put_assignment,
+            g.put_assignment,
             f"{given}.put",
             f"{right}/{given}/write",
         ),
         (
             "DELETE",
             f"{root}/{given}/{{name}}",
-            a.delete_assignment,
+            g.delete_assignment,
             f"{given}.delete",
             f"{right}/{given}/delete",
         ),
@@ -358,16 +360,12 @@ def _directory_routes() -> list[Route]:
 def _open_routes() -> list[Route]:
     """Routes without a token: Entra, the cloud's metadata, and the emulator's own."""
     none: Audience = "none"
+    e = entra_endpoints
     rows: list[tuple[str, str, Handler, str]] = [
-        ("GET", "/metadata/endpoints", entra_endpoints.cloud_metadata, "metadata"),
-        (
-            "GET",
-            "/common/discovery/instance",
-            entra_endpoints.instance_discovery,
-            "entra.instances",
-        ),
-        ("POST", "/{tenant}/oauth2/v2.0/token", entra_endpoints.token, "entra.token"),
-        ("POST", "/{tenant}/oauth2/token", entra_endpoints.token, "entra.token"),
+        ("GET", "/metadata/endpoints", e.cloud_metadata, "metadata"),
+        ("GET", "/common/discovery/instance", e.instance_discovery, "entra.instances"),
+        ("POST", "/{tenant}/oauth2/v2.0/token", e.token, "entra.token"),
+        ("POST", "/{tenant}/oauth2/token", e.token, "entra.token"),
         ("GET", "/emulator/health", admin.health, "emulator.health"),
         ("GET", "/emulator/requests", admin.requests, "emulator.requests"),
         ("DELETE", "/emulator/requests", admin.forget_requests, "emulator.requests"),
@@ -386,15 +384,7 @@ def _open_routes() -> list[Route]:
         ),
     ]
     for tail in ("", "/v2.0"):
-        rows.append(
-            (
-                "GET",
-                f"/{{tenant}}{tail}/.well-known/openid-configuration",
-                entra_endpoints.openid_configuration,
-                "entra.openid",
-            )
-        )
-        rows.append(
-            ("GET", f"/{{tenant}}/discovery{tail}/keys", entra_endpoints.keys, "entra.keys")
-        )
+        known = f"/{{tenant}}{tail}/.well-known/openid-configuration"
+        rows.append(("GET", known, e.openid_configuration, "entra.openid"))
+        rows.append(("GET", f"/{{tenant}}/discovery{tail}/keys", e.keys, "entra.keys"))
     return [Route(m, path, handler, name, audience=none) for m, path, handler, name in rows]

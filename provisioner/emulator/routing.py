@@ -40,6 +40,11 @@ class Route:
     audience: Audience = "arm"
 
     @property
+    def is_resource(self) -> bool:
+        """Whether it reads one resource by its id, rather than a list."""
+        return self.method == "GET" and self.audience == "arm" and self.template.endswith("}")
+
+    @property
     def resource_type(self) -> tuple[str, str]:
         """Namespace and type, as ARM's messages name them."""
         parts = self.template.strip("/").split("/")
@@ -150,8 +155,8 @@ def choose(router: Router, method: str, path: str) -> tuple[Route, dict[str, str
         raise ArmError(
             405,
             "MethodNotAllowed",
-            f"The requested resource does not support http method '{method}'. It supports "
-            f"{allowed}.",
+            f"The requested resource does not support http method '{method}'. In this emulator it "
+            f"supports {allowed}.",
             headers={"Allow": allowed},
         )
     return route, match.params

@@ -16,6 +16,7 @@ from provisioner.emulator.mlresource import (
     PARTIAL_IDENTITY,
     PARTIAL_SKU,
     SKU,
+    SWITCH,
     TAGS,
     as_read,
     check_free,
@@ -36,7 +37,7 @@ from provisioner.emulator.paging import ml_page
 from provisioner.emulator.providers import require_location, require_registration
 from provisioner.emulator.store import Operation, Resource
 from provisioner.emulator.tenant import Tenant, new_key, refuse
-from provisioner.emulator.validation import Obj, Shape, clean
+from provisioner.emulator.validation import Obj, Shape, clean, enum
 from provisioner.emulator.wire import Call, Reply
 
 KIND: Final = "serverlessEndpoints"
@@ -49,10 +50,11 @@ KEY_REQUEST = Obj({"keyType": "string", "keyValue": "string"}, required=("keyTyp
 
 
 def _shape(stable: bool) -> Obj:
-    properties: dict[str, Shape] = {"authMode": "string", "modelSettings": _MODEL_SETTINGS}
+    modes = enum("Key") if stable else enum("Key", "AAD")
+    properties: dict[str, Shape] = {"authMode": modes, "modelSettings": _MODEL_SETTINGS}
     if stable:
         properties["contentSafety"] = Obj(
-            {"contentSafetyStatus": "string"}, required=("contentSafetyStatus",)
+            {"contentSafetyStatus": SWITCH}, required=("contentSafetyStatus",)
         )
     else:
         properties["offer"] = _OFFER
@@ -241,6 +243,8 @@ def _update(call: Call, resource: Resource, body: JsonObject) -> Reply:
     for name in ("tags", "sku"):
         if body.get(name) is not None:
             resource.body[name] = body[name]
+    if body.get("identity") is not None:
+        resource.body["identity"] = identity_shown(body["identity"], call, resource.key)
     resource.changed = call.now
     seconds = call.tenant.scenario.durations.update.of(resource.key)
     operation = engine.begin(call, resource, _work(call, "update", seconds))

@@ -19,10 +19,14 @@ from provisioner.emulator.errors import JsonObject
 
 SCHEMA_VERSION = 1
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS resources (key TEXT PRIMARY KEY, seq INTEGER NOT NULL, data TEXT);
-CREATE TABLE IF NOT EXISTS operations (id TEXT PRIMARY KEY, data TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, data TEXT NOT NULL);
+# One transaction, the version with it: a file has all of it or is still empty.
+_TABLES = f"""
+BEGIN;
+CREATE TABLE resources (key TEXT PRIMARY KEY, seq INTEGER NOT NULL, data TEXT);
+CREATE TABLE operations (id TEXT PRIMARY KEY, data TEXT NOT NULL);
+CREATE TABLE documents (name TEXT PRIMARY KEY, data TEXT NOT NULL);
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
 """
 
 
@@ -32,6 +36,10 @@ class StateInUseError(Exception):
 
 class StateUnreadableError(Exception):
     """The state file is not one of ours, or comes from another version."""
+
+
+class StateUnwritableError(OSError):
+    """The state file cannot be written now, such as on a full disk; what changed is kept."""
 
 
 @dataclass(slots=True)
@@ -108,7 +116,14 @@ class Store:
         self._seq = 0
         self._db = _open(path) if path is not None else None
         if self._db is not None:
-            self._load(self._db)
+            try:
+                self._load(self._db)
+            except (sqlite3.Error, ValueError, TypeError) as error:
+                self._db.close()
+                raise StateUnreadableError(
+                    f"{path} is damaged, or was not written by the emulator ({error}). Move it "
+                    "away to start from the scenario again."
+                ) from error
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -184,19 +199,28 @@ class Store:
                     self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
 
     def flush(self) -> None:
-        """Write what changed, in one transaction. Cheap when nothing did."""
+        """Write what changed, in one transaction. Cheap when nothing did.
+
+        Raises StateUnwritableError; then nothing of it is on disk, and the next flush tries again.
+        """
         if not (self._dirty_resources or self._dirty_operations or self._dirty_documents):
             return
         if self._db is not None:
-            with self._db:
-                self._write(self._db)
+            try:
+                with self._db:
+                    self._write(self._db)
+            except sqlite3.Error as error:
+                raise StateUnwritableError(f"The state cannot be written: {error}.") from error
         self._forget_dirty()
 
     def close(self) -> None:
-        self.flush()
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        """Write what changed and let go of the file, even when it cannot be written."""
+        try:
+            self.flush()
+        finally:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
 
     # -- SQLite ----------------------------------------------------------------------------
 
@@ -252,19 +276,33 @@ def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=0.5)
     try:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("PRAGMA journal_mode = WAL")
-        # NORMAL survives a killed process (not a power cut), which is the promise made here.
-        db.execute("PRAGMA synchronous = NORMAL")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA_VERSION):
-            raise StateUnreadableError(f"{path} was written by another version of the emulator.")
-        with db:
-            db.executescript(_TABLES)
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    except sqlite3.OperationalError as error:
+        db.execute("BEGIN EXCLUSIVE")  # in this mode the lock outlives the transaction
+        db.execute("COMMIT")
+        _check_schema(db, path)
+    except StateUnreadableError:
         db.close()
-        raise StateInUseError(f"{path} is in use by another emulator ({error}).") from error
-    except sqlite3.DatabaseError as error:
+        raise
+    except sqlite3.Error as error:
         db.close()
-        raise StateUnreadableError(f"{path} is not a state file ({error}).") from error
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StateInUseError(f"{path} is in use by another emulator ({error}).") from error
+        raise StateUnreadableError(f"{path} cannot be used as a state file ({error}).") from error
     return db
+
+
+def _check_schema(db: sqlite3.Connection, path: Path) -> None:
+    """Make the tables of an empty file; raises StateUnreadableError for somebody else's."""
+    # Nothing of a foreign file may change, so its kind is looked at before WAL is switched on.
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, SCHEMA_VERSION):
+        raise StateUnreadableError(f"{path} was written by another version of the emulator.")
+    foreign = db.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone()
+    if version == 0 and foreign is not None:
+        raise StateUnreadableError(
+            f"{path} is somebody else's database: it has the table '{foreign[0]}'."
+        )
+    db.execute("PRAGMA journal_mode = WAL")
+    # NORMAL survives a killed process (not a power cut), which is the promise made here.
+    db.execute("PRAGMA synchronous = NORMAL")
+    if version == 0:
+        db.executescript(_TABLES)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from provisioner.emulator.errors import ArmError, JsonObject
-from provisioner.emulator.mlresource import TAGS, remember_stale
+from provisioner.emulator.mlresource import TAGS, check_tags, remember_stale
 from provisioner.emulator.validation import Obj, clean
 from provisioner.emulator.wire import Call, Reply
 
-MOST = 50  # tags that a resource may carry
 _PUT = Obj({"properties": Obj({"tags": TAGS})}, required=("properties",))
 _PATCH = Obj({"operation": "string", "properties": Obj({"tags": TAGS})}, required=("operation",))
 
@@ -34,12 +35,7 @@ def _subscription(scope: str) -> str | None:
 
 
 def _write(call: Call, tags: dict[str, str]) -> None:
-    if len(tags) > MOST:
-        raise ArmError(
-            400,
-            "InvalidTags",
-            f"A resource can have {MOST} tags at most; the request would give it {len(tags)}.",
-        )
+    check_tags(tags)
     subscription = _subscription(call.params["scope"])
     store = call.tenant.store
     if subscription is not None:
@@ -77,23 +73,60 @@ def put(call: Call) -> Reply:
 
 
 def patch(call: Call) -> Reply:
-    """Merge, Replace or Delete; a Delete removes pairs that match in name and value."""
+    """Merge, Replace or Delete; a Delete removes pairs that match in name and value.
+
+    Names are the same whatever their case; a merged one is shown as it was given last.
+    """
     tags = _read(call)
     body = clean(call.json_object(), _PATCH)
     given = (body.get("properties") or {}).get("tags") or {}
     match str(body["operation"]).lower():
         case "merge":
-            tags = {**tags, **given}
+            names = {name.lower() for name in given}
+            tags = {k: v for k, v in tags.items() if k.lower() not in names} | given
         case "replace":
             tags = given
         case "delete":
-            tags = {k: v for k, v in tags.items() if given.get(k) != v}
+            gone = {name.lower(): value for name, value in given.items()}
+            tags = {k: v for k, v in tags.items() if gone.get(k.lower()) != v}
         case other:
             raise ArmError(
                 400, "InvalidTagsOperation", f"'{other}' is not one of Merge, Replace, Delete."
             )
     _write(call, tags)
     return Reply(200, _shown(call, tags))
+
+
+def names(call: Call) -> Reply:
+    """The names of a subscription's tags, with their values and how often each is used."""
+    wanted = call.params["subscriptionId"].lower()
+    given = call.tenant.subscription(wanted).tags
+    carried = [call.tenant.store.document("subscriptionTags").get(wanted, given)]
+    carried += [
+        r.body.get("tags") or {} for r in call.tenant.store.all() if r.subscription == wanted
+    ]
+    counts: dict[str, Counter[str]] = {}
+    for tags in carried:
+        for name, value in tags.items():
+            counts.setdefault(name.lower(), Counter())[value] += 1
+    root = f"/subscriptions/{call.params['subscriptionId']}/tagNames"
+    shown = [
+        {
+            "id": f"{root}/{name}",
+            "tagName": name,
+            "count": {"type": "Total", "value": values.total()},
+            "values": [
+                {
+                    "id": f"{root}/{name}/tagValues/{value}",
+                    "tagValue": value,
+                    "count": {"type": "Total", "value": number},
+                }
+                for value, number in values.items()
+            ],
+        }
+        for name, values in counts.items()
+    ]
+    return Reply(200, {"value": shown})
 
 
 def delete(call: Call) -> Reply:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from pydantic_core import to_json
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from provisioner.emulator.scenario_types import Principal
     from provisioner.emulator.tenant import Tenant
 
+_IN_PATHS = "/:()@!$&'*+,;=~"  # what a path may hold as it is; a resource group's name holds more
+MOST_NESTED = 64  # levels of objects and lists in a body
 MAX_BODY = 4 * 1024 * 1024  # ARM's own limit for a request body, in bytes
 
 
@@ -50,13 +52,17 @@ class Call:
     def json(self) -> Any:
         """The parsed body; raises ARM's 400 for one that is not JSON."""
         try:
-            return json.loads(self.body, parse_constant=_refuse_constant)
+            value = json.loads(self.body, parse_constant=_refuse_constant)
+            # What can be read must also be stored and shown, each on a stack of its own.
+            if self.body.count(b"[") + self.body.count(b"{") > MOST_NESTED and _is_deep(value):
+                raise ValueError(f"it is nested more than {MOST_NESTED} levels deep")
         except (ValueError, RecursionError) as error:
             raise ArmError(
                 400,
                 "InvalidRequestContent",
                 f"The request content was invalid and could not be deserialized: '{error}'.",
             ) from error
+        return value
 
     def json_object(self) -> JsonObject:
         """The body as a JSON object; raises 400 for anything else."""
@@ -80,7 +86,17 @@ class Call:
         """An absolute URL on this host, in the api-version of the call."""
         pairs = [f"api-version={self.query.get('api-version', '')}"]
         pairs += [f"{name.replace('_', '$', 1)}={value}" for name, value in query.items()]
-        return f"{self.base_url}{path}?{'&'.join(pairs)}"
+        return f"{self.base_url}{quote(path, safe=_IN_PATHS)}?{'&'.join(pairs)}"
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MOST_NESTED):
+        inner = [each for each in level if isinstance(each, dict | list)]
+        level = [v for each in inner for v in (each.values() if isinstance(each, dict) else each)]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)
 
 
 def _refuse_constant(name: str) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
-
 from provisioner.emulator.clock import iso
 from provisioner.emulator.errors import ArmError, JsonObject
 from provisioner.emulator.mlresource import (
     PARTIAL_IDENTITY,
     PARTIAL_SKU,
+    SWITCH,
     TAGS,
     TYPES,
     as_read,
     check_location,
+    identity_shown,
+    merged,
     workspace_id,
     workspace_of,
 )
@@ -21,14 +22,14 @@ from provisioner.emulator.paging import ml_page
 from provisioner.emulator.scenario_types import ResourceGroup, Subscription, Workspace
 from provisioner.emulator.store import Resource
 from provisioner.emulator.tenant import Tenant
-from provisioner.emulator.validation import Map, Obj, clean
+from provisioner.emulator.validation import Obj, clean
 from provisioner.emulator.wire import Call, Reply
 
 _SETTINGS = Obj(
     {
         "description": "string",
         "friendlyName": "string",
-        "publicNetworkAccess": "string",
+        "publicNetworkAccess": SWITCH,
         "imageBuildCompute": "string",
         "primaryUserAssignedIdentity": "string",
     }
@@ -36,7 +37,21 @@ _SETTINGS = Obj(
 _PATCH = Obj(
     {"tags": TAGS, "identity": PARTIAL_IDENTITY, "sku": PARTIAL_SKU, "properties": _SETTINGS}
 )
-_WHOLE = Obj({"location": "string", "tags": TAGS, "properties": Map("any")})
+_FIXED = dict.fromkeys(("keyVault", "storageAccount", "applicationInsights"), "string") | {
+    "containerRegistry": "string",
+    "hbiWorkspace": "boolean",
+    "v1LegacyMode": "boolean",
+    "enableDataIsolation": "boolean",
+}
+# Clients send a workspace back as they read it; types are checked, what cannot change is let be.
+_WHOLE = Obj(
+    {
+        **_PATCH.properties,
+        "location": "string",
+        "kind": "string",
+        "properties": Obj({**_SETTINGS.properties, **_FIXED}),
+    }
+)
 
 
 def seed(tenant: Tenant) -> None:
@@ -155,11 +170,6 @@ def render(resource: Resource, call: Call) -> JsonObject:
     }
     if own["managedNetwork"]["isolationMode"] == "Disabled":
         del properties["managedNetwork"]
-    identity = {
-        **resource.body["identity"],
-        "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{resource.key}/identity")),
-        "tenantId": call.tenant.scenario.tenant_id,
-    }
     shown: JsonObject = {
         "id": resource.id,
         "name": resource.name,
@@ -169,7 +179,7 @@ def render(resource: Resource, call: Call) -> JsonObject:
         "etag": f'"{guid[:8]}-{int(resource.changed):x}"',
         "kind": resource.body["kind"],
         "properties": properties,
-        "identity": identity,
+        "identity": identity_shown(resource.body["identity"], call, f"{resource.key}/identity"),
         "sku": resource.body["sku"],
         "systemData": {
             "createdAt": iso(resource.created),
@@ -224,12 +234,15 @@ def put(call: Call) -> Reply:
     given = whole.get("properties") or {}
     known = {name: given[name] for name in _SETTINGS.properties if given.get(name) is not None}
     body = clean({"tags": whole.get("tags") or {}, "properties": known}, _PATCH)
-    return _changed(call, resource, body)
+    return _changed(call, resource, {**whole, **body})
 
 
 def _changed(call: Call, resource: Resource, body: JsonObject) -> Reply:
     if body.get("tags") is not None:
         resource.body["tags"] = body["tags"]
+    for name in ("identity", "sku"):
+        if body.get(name) is not None:
+            resource.body[name] = merged(resource.body[name], body[name])
     for name, value in (body.get("properties") or {}).items():
         resource.body["properties"][name] = value
     resource.changed = call.now

@@ -314,19 +314,22 @@ CAUSES: Final = (
     Cause(
         NAME_TAKEN,
         "the endpoint name {taken} is taken in this region",
-        "choose another endpointName; after a delete, wait some minutes and apply again",
+        "choose another endpointName; one that was just deleted is free again in some minutes: "
+        "apply --wait-for-name 15m",
         pattern=_says(r"endpoint name '(?P<taken>[^']+)' is not available"),
     ),
     Cause(
         NAME_TAKEN,
         "the endpoint name is taken in this region",
-        "choose another endpointName; after a delete, wait some minutes and apply again",
+        "choose another endpointName; one that was just deleted is free again in some minutes: "
+        "apply --wait-for-name 15m",
         codes=_when("EndpointNameNotAvailable"),
     ),
     Cause(
         NAME_TAKEN,
         "the endpoint name is taken in this region",
-        "choose another endpointName; after a delete, wait some minutes and apply again",
+        "choose another endpointName; one that was just deleted is free again in some minutes: "
+        "apply --wait-for-name 15m",
         pattern=_says(
             r"already an? (?:\w+ )?endpoint with (?:this|that|the same) name"
             r"|endpoint names? must be unique"

@@ -72,7 +72,14 @@ def _text(choice: Mapping[str, Any]) -> str:
         inner = choice.get(key)
         if isinstance(inner, Mapping):
             said = inner.get("content")
+    if isinstance(said, list):  # content in parts, of which the texts are the answer
+        said = "".join(map(_part, said))
     return said if isinstance(said, str) else ""
+
+
+def _part(part: object) -> str:
+    text = part.get("text") if isinstance(part, Mapping) else None
+    return text if isinstance(text, str) else ""
 
 
 def _usage(value: object) -> Usage | None:

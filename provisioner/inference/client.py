@@ -123,11 +123,7 @@ class Client:
 
     async def ask(self, call: Call) -> Chunk:
         """The whole answer to a call that is not streamed. Raises CallFailed."""
-        document = await self.post(call.path, call.body(), call.headers)
-        try:
-            return read(document)
-        except ValueError as error:
-            raise self._unintelligible(call.path, str(error)) from error
+        return self._read(call.path, await self.post(call.path, call.body(), call.headers))
 
     async def post(
         self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
@@ -166,7 +162,10 @@ class Client:
 
     async def _chunks(self, path: str, response: aiohttp.ClientResponse) -> AsyncIterator[Chunk]:
         if response.content_type == "application/json":  # it does not stream, and answers whole
-            yield self._chunk(path, (await response.read()).decode("utf-8", "replace"))
+            content = await _limited(response, MOST_BYTES)
+            if content is None:
+                raise self._unintelligible(path, f"it has more than {MOST_BYTES} bytes")
+            yield self._chunk(path, content.decode("utf-8", "replace"))
             return
         events = EventStream()
         open_choices: set[int] = set()
@@ -194,13 +193,20 @@ class Client:
             document = json.loads(data)
             if not isinstance(document, dict):
                 raise ValueError("it is no object")
-            if document.get("error") is not None:
-                told = document["error"]
-                status = told.get("status") if isinstance(told, dict) else None
-                refusal = Refusal(status if isinstance(status, int) else 500, data.encode())
-                raise self._failed(refusal, path)
-            return read(document)
         except (ValueError, RecursionError) as error:
+            raise self._unintelligible(path, str(error)) from error
+        return self._read(path, document)
+
+    def _read(self, path: str, document: Mapping[str, Any]) -> Chunk:
+        """What came with a 200: an answer, or the error of a service that had begun to answer."""
+        told = document.get("error")
+        if told is not None:
+            status = told.get("status") if isinstance(told, dict) else None
+            said = self._masked(json.dumps(document).encode())
+            raise self._failed(Refusal(status if isinstance(status, int) else 500, said), path)
+        try:
+            return read(document)
+        except ValueError as error:
             raise self._unintelligible(path, str(error)) from error
 
     @asynccontextmanager
@@ -254,14 +260,18 @@ class Client:
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> Refusal:
         content = await _limited(response, _MOST_ERROR_BYTES) or b""
-        key = self._endpoint.key.reveal().encode()
         ids = (response.headers.get(name) for name in _REQUEST_IDS)
         return Refusal(
             response.status,
-            content.replace(key, b"***") if key else content,
+            self._masked(content),
             next((id for id in ids if id), None),
             _retry_after(response.headers, self._clock.now()),
         )
+
+    def _masked(self, content: bytes) -> bytes:
+        """What a service said, without the key: some repeat it."""
+        key = self._endpoint.key.reveal().encode()
+        return content.replace(key, b"***") if key else content
 
     def _failed(self, refusal: Refusal, path: str) -> CallFailed:
         where = self._base + path

@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from provisioner.errors import Code, Problem
 from provisioner.inference import codes
-from provisioner.inference.parameters import option_of
+from provisioner.inference.parameters import Parameters, option_of
 
 _LONGEST_TEXT: Final = 2000
-_PARAMETER: Final = re.compile(r"[a-z_]{1,40}")
+_PARAMETERS: Final = frozenset(field.name for field in fields(Parameters))
 _TAG: Final = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", re.S | re.I)
 _TOO_LONG: Final = frozenset({"context_length_exceeded", "string_above_max_length"})
 
@@ -119,7 +119,7 @@ def _later(refusal: Refusal) -> str:
 
 
 def _change(said: _Said) -> str:
-    if said.parameter is not None and _PARAMETER.fullmatch(said.parameter):
+    if said.parameter in _PARAMETERS:
         return f"change or leave out {option_of(said.parameter)}"
     return "change what the service names above"
 
@@ -138,7 +138,7 @@ def _said(body: bytes) -> _Said:
     message = _text(error.get("message")) or _text(document.get("message")) or flat
     return _Said(
         code,
-        _plain(message or _text(document.get("detail"))),
+        _plain(message or _detailed(document.get("detail"))),
         _text(error.get("param")) or _located(document.get("detail")),
         tuple(_categories(error)),
     )
@@ -151,6 +151,14 @@ def _text(value: object) -> str:
 def _plain(text: str) -> str:
     """One line, without a gateway's markup."""
     return " ".join(_TAG.sub(" ", text).split())[:_LONGEST_TEXT]
+
+
+def _detailed(detail: object) -> str:
+    """The words of a `detail`: a text, or what a 422 says of each parameter."""
+    if isinstance(detail, list):
+        found = (_text(item.get("msg")) for item in detail if isinstance(item, dict))
+        return "; ".join(filter(None, found))
+    return _text(detail)
 
 
 def _located(detail: object) -> str | None:

@@ -92,16 +92,22 @@ def _head(library: Library, facts: Facts) -> list[str]:
     if library in _PACKAGES:
         lines.append(f"# Needs: pip install {_PACKAGES[library]}")
     if facts.inline is None:
-        lines += ["# URL and key come from the environment. Set them first:", f"#   {facts.load}"]
+        lines += ["# URL and key come from the environment. Set them first:"]
+        lines += _commented(facts.load)
     else:
         lines.append("# Holds a key: do not commit it.")
     if facts.ca_bundle is not None:
         variable = _TRUST.get(library, "SSL_CERT_FILE")
         lines += [
             "# The certificate authority of this endpoint must be trusted:",
-            f"#   export {variable}={shlex.quote(facts.ca_bundle)}",
+            *_commented(f"export {variable}={shlex.quote(facts.ca_bundle)}"),
         ]
     return lines
+
+
+def _commented(command: str) -> list[str]:
+    """A shell command in comments: no line break in a file's name ends them."""
+    return [f"#   {line}" for line in command.splitlines()]
 
 
 def _body(facts: Facts) -> dict[str, object]:

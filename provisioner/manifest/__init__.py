@@ -10,6 +10,7 @@ from __future__ import annotations
 from provisioner.manifest.load import load
 from provisioner.manifest.loaded import Loaded, Manifests
 from provisioner.manifest.published import json_schema
+from provisioner.manifest.read import files
 from provisioner.manifest.schema import (
     API_VERSION,
     InlineWorkspace,
@@ -30,6 +31,7 @@ __all__ = [
     "Output",
     "Serverless",
     "Workspace",
+    "files",
     "json_schema",
     "load",
 ]

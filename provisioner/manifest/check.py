@@ -38,6 +38,7 @@ class Checked:
     workspaces: Sequence[Loaded[Workspace]]
     deployments: Sequence[Deployment]
     incomplete: bool
+    unsure: bool
     problems: list[Problem] = field(default_factory=list)
 
     def add(  # noqa: PLR0913 - the parts of one sentence
@@ -61,13 +62,14 @@ def check(
     deployments: Sequence[Deployment],
     *,
     incomplete: bool,
+    unsure: bool,
 ) -> list[Problem]:
     """What is wrong between the documents, and against the catalogue; errors and warnings.
 
-    `incomplete`: some documents could not be read, so that a reference that leads nowhere may be
-    one to those, and sums may lack a part; neither is reported then.
+    `incomplete`: some documents could not be read, so that sums may lack a part; `unsure`: one of
+    them may be a Workspace, to which a reference may lead. Neither is reported then.
     """
-    found = Checked(workspaces, deployments, incomplete)
+    found = Checked(workspaces, deployments, incomplete, unsure)
     _duplicates(found)
     _regions(found)
     places = _places(found)
@@ -170,7 +172,7 @@ def _one_region(
 def _unknown_workspace(
     found: Checked, one: Deployment, reference: str, declared: Iterable[str]
 ) -> None:
-    if found.incomplete:
+    if found.unsure:
         return
     meant = near(reference, declared)
     if meant:
@@ -360,16 +362,22 @@ def _traffic(found: Checked, members: Sequence[Deployment]) -> None:
 
 
 def _outputs(found: Checked) -> None:
-    """No two outputs write to one place."""
-    first: dict[tuple[str, ...], tuple[Deployment, int]] = {}
+    """No two outputs write to one place; a dotenv file may be shared under different prefixes."""
+    owners: dict[tuple[str, ...], dict[str | None, Deployment]] = defaultdict(dict)
     for one in found.deployments:
         for index, output in enumerate(one.document.spec.outputs):
-            for place, where in known.places(one.name, output):
-                other, position = first.setdefault(place, (one, index))
-                if (other, position) != (one, index):
-                    what = f"{one.name} and {other.name} both write to {where}"
-                    if other is one:
-                        what = f"{one.name} writes twice to {where}"
-                    path = ("spec", "outputs", index, output.kind)
-                    hint = "give each its own place"
-                    found.add(codes.OUTPUT_CONFLICT, one, path, what, hint)
+            for place, part, where in known.places(one.name, output):
+                taken = owners[place]
+                other = taken.get(part) or taken.get(None)
+                if part is None and taken:
+                    other = next(iter(taken.values()))
+                taken.setdefault(part, one)
+                if other is None:
+                    continue
+                what = f"{one.name} and {other.name} both write to {where}"
+                if other is one:
+                    what = f"{one.name} writes twice to {where}"
+                shared = hasattr(output.sink, "prefix") and (part is None or None not in taken)
+                hint = "give each its own place" + (", or its own prefix" if shared else "")
+                path = ("spec", "outputs", index, output.kind)
+                found.add(codes.OUTPUT_CONFLICT, one, path, what, hint)

@@ -23,6 +23,13 @@ UNREADABLE: Final = _code(
     "The operating system refused to open or read a manifest.",
     Who.OPERATOR,
 )
+LINK: Final = _code(
+    "link",
+    "manifest is a link to elsewhere",
+    "A symbolic link leads out of the current directory, or of the folder given with -f. Whoever "
+    "made it would have lines of a file shown that is no manifest.",
+    Who.AUTHOR,
+)
 EMPTY: Final = _code(
     "empty",
     "no manifests",
@@ -83,6 +90,12 @@ UNKNOWN_WORKSPACE: Final = _code(
     "unknown-workspace",
     "workspace document missing",
     "A ModelDeployment names a Workspace document that none of the files holds.",
+)
+NO_MATCH: Final = _code(
+    "no-match",
+    "the labels fit no deployment",
+    "With -l, only deployments with such labels count, and these manifests have none. Nothing is "
+    "done for them.",
 )
 REGION: Final = _code("region", "unknown Azure region", "No Azure region has this name.")
 REGION_MISMATCH: Final = _code(

@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, assert_never
 
 from provisioner import catalog
 from provisioner.errors import Problem, Severity
 from provisioner.manifest import codes
 from provisioner.manifest.loaded import Loaded
 from provisioner.manifest.near import is_slip, near
-from provisioner.manifest.schema import KeyVault, KubernetesSecret, ModelDeployment, Output
+from provisioner.manifest.schema import ModelDeployment
+from provisioner.manifest.sinks import (
+    AzureDevOps,
+    Dotenv,
+    GithubOutput,
+    JsonFile,
+    KeyVault,
+    KubernetesSecret,
+    Output,
+    YamlFile,
+)
 from provisioner.resources import ModelRef
 
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
@@ -127,17 +138,34 @@ def _misspelt(size: str, meant: str) -> bool:
     return gpu and re.findall(r"\d+", size) == re.findall(r"\d+", meant)
 
 
-def places(name: str, output: Output) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The places that an output writes to: a comparable form, and one for people."""
+def places(name: str, output: Output) -> Iterator[tuple[tuple[str, ...], str | None, str]]:
+    """The places that an output writes to: a comparable form, the part of it that is written
+    (None: all of it), and the place for people."""
     sink = output.sink
-    if isinstance(sink, KeyVault):
-        vault = sink.vault_url.rstrip("/").lower()
-        for secret in (sink.url_secret or f"{name}-url", sink.key_secret or f"{name}-key"):
-            yield (vault, secret.lower()), f"the secret {secret} of {vault}"
-        return
-    path = getattr(sink, "path", None)
-    if path is not None:
-        yield ("file", posixpath.normpath(path)), path
-    elif isinstance(sink, KubernetesSecret):
-        where = f"the Secret {sink.namespace}/{sink.name}"
-        yield ("kubernetes", sink.context or "", sink.namespace, sink.name), where
+    match sink:
+        case KeyVault():
+            vault = sink.vault_url.rstrip("/").lower()
+            for secret in (sink.url_secret or f"{name}-url", sink.key_secret or f"{name}-key"):
+                yield (vault, secret.lower()), None, f"the secret {secret} of {vault}"
+        case Dotenv():
+            yield _file(sink.path), sink.prefix or "", sink.path
+        case JsonFile() | YamlFile():
+            yield _file(sink.path), None, sink.path
+        case KubernetesSecret():
+            if sink.path is not None:
+                yield _file(sink.path), None, sink.path
+                return
+            where = f"the Secret {sink.namespace}/{sink.name}"
+            yield ("kubernetes", sink.context or "", sink.namespace, sink.name), None, where
+        case GithubOutput() | AzureDevOps():
+            # Azure Pipelines knows variables without regard to case.
+            place = (output.kind, (sink.prefix or "").casefold())
+            yield place, None, f'{output.kind} with the prefix "{sink.prefix or ""}"'
+        case _:
+            assert_never(sink)
+
+
+def _file(path: str) -> tuple[str, ...]:
+    """Paths that differ in case, or in how an accent is written, are one file on some systems."""
+    plain = unicodedata.normalize("NFC", posixpath.normpath(path))
+    return ("file", plain.casefold())

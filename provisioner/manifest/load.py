@@ -36,18 +36,22 @@ def load_text(text: str, file: str = "<text>") -> Manifests:
 def _finish(texts: Sequence[Source], problems: list[Problem]) -> Manifests:
     workspaces: list[Loaded[Workspace]] = []
     deployments: list[Loaded[ModelDeployment]] = []
-    incomplete = bool(problems)
+    incomplete = unsure = bool(problems)
     for source in texts:
         found: list[Problem] = []
+        of_deployments = 0
         for raw in parse(source, found):
             if len(found) > MAX_PROBLEMS:
                 break
-            _document(raw, workspaces, deployments, found)
+            before = len(found)
+            if _document(raw, workspaces, deployments, found) is ModelDeployment:
+                of_deployments += len(found) - before
         incomplete = incomplete or bool(found)
+        unsure = unsure or len(found) > of_deployments
         problems.extend(_capped(found, source))
     if not (workspaces or deployments or problems):
         problems.append(_nothing(texts))
-    problems.extend(check(workspaces, deployments, incomplete=incomplete))
+    problems.extend(check(workspaces, deployments, incomplete=incomplete, unsure=unsure))
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise InvalidManifest.of(_sorted(problems))
     return Manifests(
@@ -63,23 +67,27 @@ def _document(
     workspaces: list[Loaded[Workspace]],
     deployments: list[Loaded[ModelDeployment]],
     problems: list[Problem],
-) -> None:
-    """Validate one document and put it where it belongs; empty ones are passed over."""
+) -> type[Workspace] | type[ModelDeployment] | None:
+    """Validate one document and put it where it belongs; empty ones are passed over.
+
+    Returns its kind, as far as that is certain.
+    """
     value: Any = raw.value
     if value is None:
-        return
+        return None
     kind = _kind(raw, problems)
     if kind is None:
-        return
+        return None
     try:
         document = kind.model_validate(value)
     except ValidationError as error:
         problems.extend(explain(raw, error, kind))
-        return
+        return kind
     if isinstance(document, Workspace):
         workspaces.append(Loaded(document, raw.place))
     else:
         deployments.append(Loaded(document, raw.place))
+    return kind
 
 
 def _kind(raw: Raw, problems: list[Problem]) -> type[Workspace] | type[ModelDeployment] | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import shlex
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from pydantic.alias_generators import to_camel
 
-from provisioner.errors import Position, Problem
+from provisioner.errors import Position, Problem, Severity
+from provisioner.manifest import codes
 from provisioner.manifest.schema import ModelDeployment, Workspace
+from provisioner.manifest.selector import Selector
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what the YAML parser counts as line ends
 _WIDEST_SNIPPET = 400
+_LABELS_SHOWN = 8
 
 
 class Mark(NamedTuple):
@@ -136,17 +139,31 @@ class Manifests:
     deployments: tuple[Loaded[ModelDeployment], ...]
     files: tuple[str, ...]
     warnings: tuple[Problem, ...] = ()
+    left_out: tuple[Loaded[ModelDeployment], ...] = ()
 
-    def select(self, labels: Mapping[str, str]) -> Manifests:
-        """Only the deployments that carry all these labels; workspaces stay."""
-        chosen = tuple(
-            loaded
-            for loaded in self.deployments
-            if all(
-                loaded.document.metadata.labels.get(key) == value for key, value in labels.items()
-            )
+    def select(self, selector: Selector) -> Manifests:
+        """Only the deployments whose labels fit; workspaces stay, the others are `left_out`."""
+        fits = [selector.fits(one.document.metadata.labels) for one in self.deployments]
+        paired = tuple(zip(self.deployments, fits, strict=True))
+        chosen = tuple(one for one, fit in paired if fit)
+        others = tuple(one for one, fit in paired if not fit)
+        warnings = self.warnings
+        if others and not chosen:
+            warnings = (*warnings, self._no_match(selector))
+        return replace(self, deployments=chosen, left_out=others, warnings=warnings)
+
+    def _no_match(self, selector: Selector) -> Problem:
+        """A slip in a label would otherwise look like a run with nothing to do."""
+        each = (one.document.metadata.labels.items() for one in self.deployments)
+        there = sorted({f"{key}={value}" for labels in each for key, value in labels})
+        more = ", …" if len(there) > _LABELS_SHOWN else ""
+        hint = f"the labels that there are: {', '.join(there[:_LABELS_SHOWN])}{more}"
+        return Problem(
+            codes.NO_MATCH,
+            f"no deployment of these manifests fits -l {shlex.quote(selector.text)}",
+            hint if there else "none of them has a label: leave -l out, or give them labels",
+            Severity.WARNING,
         )
-        return replace(self, deployments=chosen)
 
     def workspace(self, name: str) -> Loaded[Workspace] | None:
         """The Workspace document of this name."""

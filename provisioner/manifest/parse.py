@@ -24,6 +24,9 @@ from provisioner.manifest.syntax import explain_yaml
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 
+_OPENING: Final = ("apiVersion", "kind")
+"""Keys that a document begins with, and that nobody writes twice into one."""
+
 MAX_DEPTH: Final = 40
 MAX_VALUES: Final = 50_000
 """Values of one document."""
@@ -204,6 +207,17 @@ class _Builder:
         line, column = mark.line + self.base + 1, mark.column + 1
         assert isinstance(top.marks, dict)
         first = None if merge else top.marks.get(key)
+        if first is not None and len(self.stack) == 1 and key in _OPENING:
+            # The rest would be told as mistakes that it is not.
+            raise _AbandonedError(
+                Problem(
+                    codes.DUPLICATE_KEY,
+                    f"another document begins here: {key} was given on line {first.key_line}",
+                    "put a line with --- between two documents; files that are joined should each "
+                    "begin with one",
+                    position=self.at(mark),
+                )
+            )
         if first is not None:
             self.report(
                 Problem(

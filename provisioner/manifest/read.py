@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ def _unreadable(name: str, error: OSError) -> Problem:
     return Problem(
         codes.UNREADABLE,
         f"{name} cannot be read: {error.strerror or error}",
-        f'look at its permissions: ls -l "{name}"',
+        f"look at its permissions: ls -l {shlex.quote(name)}",
     )
 
 
@@ -49,8 +50,11 @@ def _folder(root: Path, problems: list[Problem]) -> Iterator[Path]:
             path = Path(folder, name)
             if name.startswith(".") or path.suffix.lower() not in _SUFFIXES or name in _NOT_OURS:
                 continue
+            if _endless(path):
+                continue
             found += 1
-            yield path
+            if not _strays(path, root, problems) and _ordinary(path, problems):
+                yield path
     if not found and len(problems) == before:
         problems.append(
             Problem(
@@ -61,7 +65,25 @@ def _folder(root: Path, problems: list[Problem]) -> Iterator[Path]:
         )
 
 
+def _endless(path: Path) -> bool:
+    """Whether reading it may never end: a pipe, socket or device, which nobody named himself."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False  # told when it is read
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def _paths(given: str, problems: list[Problem]) -> Iterator[Path]:
+    if not given:  # an unset variable must not become the whole current folder
+        problems.append(
+            Problem(
+                codes.NOT_FOUND,
+                "the path given with -f is empty",
+                "name a file or a folder; . is the current folder. Is a variable unset?",
+            )
+        )
+        return
     path = Path(given)
     try:
         mode = path.stat().st_mode
@@ -77,10 +99,42 @@ def _paths(given: str, problems: list[Problem]) -> Iterator[Path]:
     except OSError as error:
         problems.append(_unreadable(given, error))
         return
+    if _strays(path, path, problems):
+        return
     if stat.S_ISDIR(mode):
         yield from _folder(path, problems)
     else:
         yield path
+
+
+def _strays(path: Path, given: Path, problems: list[Problem]) -> bool:
+    """Whether a link takes `path` out of the place that it seems to be in: the current directory,
+    else what was given. The links of a checkout are as trustworthy as whoever proposed them."""
+    here, real = Path.cwd(), Path(os.path.realpath(path))
+    lexical = Path(os.path.abspath(path))  # noqa: PTH100 - resolves no link
+    inside = lexical.is_relative_to(here) and here != Path("/")  # in which everything is
+    home = here if inside else Path(os.path.realpath(given))
+    if real.is_relative_to(home):
+        return False
+    problems.append(
+        Problem(
+            codes.LINK,
+            f'"{path}" is a link that leads out of {"the current directory" if inside else given}',
+            "replace the link by a copy, or name with -f the file that is meant",
+        )
+    )
+    return True
+
+
+def _ordinary(path: Path, problems: list[Problem]) -> bool:
+    """Whether a file of a folder can be read to an end: a pipe there would be waited for."""
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return True
+        problems.append(_unreadable(str(path), OSError(0, "it is no ordinary file")))
+    except OSError as error:
+        problems.append(_unreadable(str(path), error))
+    return False
 
 
 def decode(name: str, data: bytes) -> Source | Problem:
@@ -124,7 +178,13 @@ def _file(path: Path) -> Source | Problem:
         return _unreadable(name, error)
 
 
-def _stdin(stream: TextIO) -> Source | Problem:
+def _stdin(stream: TextIO | None) -> Source | Problem:
+    if stream is None:  # so does Python call one that was closed before it began
+        return Problem(
+            codes.UNREADABLE,
+            f"{STDIN} cannot be read: it is closed",
+            "pipe a manifest into it, or name a file with -f",
+        )
     try:
         buffer = getattr(stream, "buffer", None)
         if buffer is not None:
@@ -132,6 +192,12 @@ def _stdin(stream: TextIO) -> Source | Problem:
         return decode(STDIN, stream.read(MAX_BYTES + 1).encode("utf-8", "surrogatepass"))
     except OSError as error:
         return _unreadable(STDIN, error)
+
+
+def files(sources: Sequence[str]) -> tuple[str, ...]:
+    """The names of the files that `read` would read, without reading them."""
+    names = {os.path.realpath(path): str(path) for given in sources for path in _paths(given, [])}
+    return tuple(names.values())
 
 
 def read(
@@ -142,7 +208,7 @@ def read(
     seen: set[str] = set()
     for given in sources:
         if given == "-":
-            if stdin is not None and STDIN not in seen:
+            if STDIN not in seen:
                 seen.add(STDIN)
                 _keep(_stdin(stdin), texts, problems)
             continue

@@ -17,6 +17,9 @@ _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|d|h|m|s)", re.ASCII)
 _DURATION: Final = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 
+_TAKEN: Final = frozenset({".git", ".provisioner"})
+"""Folders that belong to a tool: a line in one of their files would break it, or do worse."""
+
 GUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 RESOURCE_GROUP: Final = r"^[\w().-]{0,89}[\w()-]$"
@@ -88,6 +91,19 @@ def inside(path: str) -> str:
         raise fault(
             f'the output path "{path[:120]}" is not relative',
             'outputs are written below the current directory: write it like "out/model.env"',
+            "path",
+        )
+    if not path.isprintable():
+        raise fault(
+            "the output path holds control characters",
+            "write a plain path, like out/model.env; no escapes",
+            "path",
+        )
+    taken = next((part for part in parts if part.casefold() in _TAKEN), None)
+    if taken is not None:
+        raise fault(
+            f'the output path "{path[:120]}" leads into {taken}, which is not yours to write to',
+            'choose a folder of your own, like "out/model.env"',
             "path",
         )
     if ".." in parts:

@@ -10,6 +10,8 @@ from provisioner.manifest.base import EMPTY, Choice, Choosing, Document, Text
 from provisioner.manifest.scalars import Name, OutputPath
 
 Prefix = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+_VAULT = r"^https://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?/?$"
+"""A host and nothing else: `https://kv.vault.azure.net@elsewhere` only looks like the vault."""
 SecretName = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{1,127}$")]
 
 
@@ -52,7 +54,7 @@ class AzureDevOps(Document):
 class KeyVault(Document):
     """Secrets in Azure Key Vault; a new version only when the value changed."""
 
-    vault_url: Annotated[str, Field(pattern=r"^https://[^\s/]+/?$")] = Field(
+    vault_url: Annotated[str, Field(pattern=_VAULT)] = Field(
         description="The vault.", examples=["https://kv-ml-prod.vault.azure.net"]
     )
     url_secret: SecretName | None = Field(

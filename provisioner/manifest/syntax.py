@@ -69,14 +69,28 @@ def explain_yaml(error: yaml.YAMLError, source: Source, base: int) -> tuple[Prob
     seen = said
     if "cannot start any token" in said and position.snippet[position.column - 1 :][:1] == "\t":
         seen = "tab character"
-    what, hint = next(
-        ((what, hint) for pattern, what, hint in _TABLE if re.search(pattern, seen)),
-        ("the text is not YAML", "look at this line and the one above"),
-    )
+    known = ((what, hint) for pattern, what, hint in _TABLE if re.search(pattern, seen))
+    told = next(known, None)
+    if told is None and not "".join(source.lines[position.line - 1 :]).strip():
+        return _ends_early(said, source), line
+    what, hint = told or ("the text is not YAML", "look at this line and the one above")
     problem = Problem(
         codes.SYNTAX, what, hint, position=position, details=(f"the YAML parser says: {said}",)
     )
     return problem, line
+
+
+def _ends_early(said: str, source: Source) -> Problem:
+    """The text is over where more must follow: the last line that says something is to blame."""
+    last = max((n for n, text in enumerate(source.lines, 1) if text.strip()), default=1)
+    width = len(source.lines[last - 1].rstrip()) if source.lines else 0
+    return Problem(
+        codes.SYNTAX,
+        "the text ends in the middle of something",
+        "close the brackets and quotes that are still open",
+        position=source.position(last, max(1, width)),
+        details=(f"the YAML parser says: {said}",),
+    )
 
 
 def _unclosed(said: str, later: bool) -> bool:

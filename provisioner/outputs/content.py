@@ -17,6 +17,8 @@ from provisioner.resources import Secret
 
 _HEADER: Final = "# Written by provision: it rewrites its own lines and keeps all others.\n"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@%+,=-]*\Z")
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+"""As dotenv libraries see it; what str.splitlines takes besides may stand in somebody's value."""
 _ASSIGNMENT: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 
 VARIABLES: Final = (
@@ -51,7 +53,7 @@ def variables(credentials: EndpointCredentials, prefix: str | None) -> dict[str,
 
 def one_line(value: str) -> str:
     """`value`, which must not break out of its line. Raises SinkError."""
-    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+    if not value.isprintable():
         raise SinkError(
             Problem(
                 codes.FOREIGN,
@@ -66,7 +68,7 @@ def dotenv(old: str | None, credentials: EndpointCredentials, prefix: str | None
     """The file `old` with this deployment's lines: replaced where they stand, else appended."""
     wanted = variables(credentials, prefix)
     lines: list[str] = []
-    for line in (old or "").splitlines():
+    for line in _LINE_END.split(old.removesuffix("\n")) if old else ():
         found = _ASSIGNMENT.match(line)
         name = found[1] if found else None
         if name is None or (name not in wanted and name not in _names(prefix)):
@@ -158,10 +160,11 @@ def _own(old: str | None, keys: set[str]) -> None:
     if not old or not old.strip():
         return
     try:
-        data = yaml.safe_load(old)
-    except yaml.YAMLError:
-        data = None
-    if not isinstance(data, dict) or not keys <= data.keys():
+        found = yaml.compose(old, Loader=yaml.SafeLoader)  # the nodes: nothing multiplies in them
+    except (yaml.YAMLError, RecursionError):
+        found = None
+    pairs = found.value if isinstance(found, yaml.MappingNode) else ()
+    if not keys <= {key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)}:
         raise SinkError(
             Problem(
                 codes.FOREIGN,

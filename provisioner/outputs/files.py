@@ -127,7 +127,9 @@ def _present(target: Path, folder: int) -> str | None:
         )
     if not stat.S_ISREG(found.st_mode) or found.st_size > _LIMIT:
         raise SinkError(_foreign(target, "is not an ordinary small file"))
-    handle = os.open(target.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+    # Not blocking: a pipe that was put there meanwhile must not hold us.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    handle = os.open(target.name, flags, dir_fd=folder)
     with os.fdopen(handle, "rb") as file:
         data = file.read()
         if found.st_mode & 0o077:
@@ -139,12 +141,15 @@ def _present(target: Path, folder: int) -> str | None:
 
 
 def _swap(folder: int, name: str, text: str) -> None:
-    """Write `text` beside `name` and rename it over; on any failure nothing is left behind.
+    """Write `text` beside `name` and rename it over; on any failure nothing is left behind, and
+    what a kill left behind goes with the next write: the name beside is always the same.
 
     There is no fsync: what a power cut could take is in Azure, and the next run sees the
     difference and writes it again; syncing hundreds of files would cost more than all the rest.
     """
-    temporary = f".{name[:100]}.{secrets.token_hex(6)}.tmp"
+    temporary = f".{name[:100]}.provision.tmp"
+    with suppress(FileNotFoundError):
+        os.unlink(temporary, dir_fd=folder)  # of a run that was killed: we hold the folder's lock
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     handle = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:

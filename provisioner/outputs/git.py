@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from provisioner.errors import Problem
 from provisioner.outputs import codes
 from provisioner.outputs.types import Context
+
+_INERT: Final = (
+    *("--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"),
+)
+"""A repository's own settings can name programs; asking what is tracked must start none."""
 
 
 async def learn(paths: Iterable[Path], context: Context) -> None:
@@ -27,10 +34,11 @@ async def learn(paths: Iterable[Path], context: Context) -> None:
 
 
 def problem(path: str) -> Problem:
+    quoted = shlex.quote(path)
     return Problem(
         codes.TRACKED,
         f"{path} is tracked by git: the key would be committed.",
-        f"git rm --cached {path} && echo {path} >> .gitignore",
+        f"git rm --cached -- {quoted} && echo {quoted} >> .gitignore",
     )
 
 
@@ -45,7 +53,7 @@ async def _tracked(folder: Path, paths: list[Path], context: Context) -> set[Pat
     quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
         process = await asyncio.create_subprocess_exec(
-            *("git", "--literal-pathspecs", "-C", str(folder), "ls-files", "-z", "--", *names),
+            *("git", *_INERT, "-C", str(folder), "ls-files", "-z", "--", *names),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

@@ -33,7 +33,7 @@ def github_output(credentials: EndpointCredentials, sink: GithubOutput, context:
     """
     path = github_file(context)
     key = one_line(secret_of(credentials).reveal())
-    context.command(f"::add-mask::{key}")
+    context.command(f"::add-mask::{key.replace('%', '%25')}")  # the runner decodes %25
     prefix = sink.prefix or ""
     text = (
         f"{prefix}endpoint={one_line(credentials.url)}\n"

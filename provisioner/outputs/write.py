@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -106,7 +107,7 @@ def clashes(
             if path is None:
                 continue
             try:
-                place = str(locate(path, context))
+                place = _on_any_disk(locate(path, context))
             except SinkError:
                 continue  # reported by check_writable
             sink = output.sink
@@ -116,6 +117,11 @@ def clashes(
                 found.append((name, index, _clash(name, path, others[0][0], sink)))
             owners.setdefault((place, part), (name, path))
     return found
+
+
+def _on_any_disk(path: Path) -> str:
+    """Paths that differ in case, or in how an accent is written, are one file on some systems."""
+    return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 def _collide(one: tuple[str, str], other: tuple[str, str]) -> bool:

@@ -17,6 +17,7 @@ from provisioner.resources import (
     TAG_ON_EXPIRY,
     TAG_STACK,
     TAG_TERMS,
+    DataCollection,
     Identity,
     MarketplaceSubscription,
     ModelRef,
@@ -72,17 +73,9 @@ def merged_tags(wanted: Mapping[str, str], live: Mapping[str, str]) -> dict[str,
     return merged
 
 
-def tag_of(tags: Mapping[str, str], name: str) -> str | None:
-    """A tag's value, whatever the case of its name."""
-    value = tags.get(name)
-    if value is not None or not tags:
-        return value
-    return next((value for key, value in tags.items() if key.lower() == name), None)
-
-
 def _stale(name: str, wanted: Mapping[str, str]) -> bool:
     """A renewal that the manifest no longer asks for; any other tag may be somebody else's."""
-    return name.lower() == TAG_ON_EXPIRY and TAG_STACK in wanted and name not in wanted
+    return name.lower() == TAG_ON_EXPIRY and TAG_STACK in wanted and TAG_ON_EXPIRY not in wanted
 
 
 def changed_fields(changes: tuple[Change, ...]) -> frozenset[str]:
@@ -175,9 +168,12 @@ def _settings(name: str, wanted: object | None, live: object | None) -> Iterator
     """Only what the manifest names is compared; the service fills in the rest."""
     if wanted is None:
         return
+    idle = isinstance(wanted, DataCollection) and not (wanted.inputs or wanted.outputs)
     for part in fields(wanted):  # type: ignore[arg-type]  # frozen dataclasses by construction
         value = getattr(wanted, part.name)
         have = getattr(live, part.name, None)
+        if idle and part.name == "sampling_rate":
+            continue  # a share of nothing: the service has no place for it
         if value is not None and not _same(value, have):
             unit = "s" if part.name in _SECONDS else ""
             yield Change(f"{name}.{part.name}", _text(have, unit), _text(value, unit))

@@ -9,7 +9,7 @@ from typing import Generic
 
 from provisioner.desired import Lifetime
 from provisioner.errors import Position, Problem, Severity, Who, define
-from provisioner.plan.diff import changed_fields, diff, merged_tags, replaces, tag_of
+from provisioner.plan.diff import changed_fields, diff, merged_tags, replaces
 from provisioner.plan.steps import (
     Await,
     Because,
@@ -36,6 +36,7 @@ from provisioner.resources import (
     describe,
     instant_text,
     parse_instant,
+    tag_of,
     tags_of,
 )
 

@@ -12,7 +12,7 @@ from provisioner.plan.build import ordered
 from provisioner.plan.draft import Draft
 from provisioner.plan.managed import remove_endpoint, shared_bag
 from provisioner.plan.serverless import remove_serverless
-from provisioner.plan.steps import Because, Create, Delete, Expiry, Plan, SetTraffic, Step
+from provisioner.plan.steps import Because, Create, Expiry, Plan, SetTraffic
 from provisioner.resources import (
     TAG_EXPIRES,
     Live,
@@ -68,7 +68,8 @@ def _serverless(
     remove_serverless(draft, [live], view, Because.EXPIRED, removal.reason)
     gone = _condemn(draft, begin, removal)
     if removal.renew_for is not None:
-        _create(draft, _renewed(live.resource, draft, removal.renew_for), gone)
+        fresh = _renewed(live.resource, draft, removal.renew_for)
+        _create(draft, fresh, gone, removal.deadline)
 
 
 def _online(
@@ -84,7 +85,7 @@ def _online(
     if removal.renew_for is None or not whole:
         return
     fresh = _renewed(live.resource, draft, removal.renew_for)
-    root = _create(draft, replace(fresh, traffic={}), gone)
+    root = _create(draft, replace(fresh, traffic={}), gone, removal.deadline)
     made = [_create(draft, one.resource, (root,)) for one in deployments]
     traffic = {name: share for name, share in live.resource.traffic.items() if share}
     if traffic:
@@ -101,26 +102,27 @@ def _online(
 
 
 def _condemn(draft: Draft, begin: int, removal: Removal) -> tuple[str, ...]:
-    """Give the deadline to the deletions planned since `begin`; the ids of all those steps."""
+    """Give the deadline to the steps planned since `begin`; the ids of all those steps.
+
+    All of them, not the endpoint's delete alone: two reapers may run at once, and the slower one
+    must not drain and empty what the other has brought back.
+    """
     planned = draft.steps[begin:]
-    draft.steps[begin:] = [_dated(step, removal) for step in planned]
+    draft.steps[begin:] = [replace(step, expires=removal.deadline) for step in planned]
     if removal.renew_for is None:
         draft.expiries.append(Expiry(removal.id, removal.deadline))
     return tuple(step.id for step in planned)
 
 
-def _dated(step: Step, removal: Removal) -> Step:
-    if isinstance(step, Delete) and step.resource_id == removal.id:
-        return replace(step, expires=removal.deadline)
-    return step
-
-
-def _create(draft: Draft, resource: Resource, needs: tuple[str, ...]) -> str:
+def _create(
+    draft: Draft, resource: Resource, needs: tuple[str, ...], expires: datetime | None = None
+) -> str:
     return draft.add(
         Create(
             id=f"create:{resource.id.key}",
             reason="is renewed under the same name",
             needs=needs,
+            expires=expires,
             resource=resource,
         )
     )
@@ -130,7 +132,8 @@ def _renewed(resource: Endpoint, draft: Draft, span: timedelta) -> Endpoint:
     """The same endpoint with a deadline of its own, counted from now."""
     instant = draft.now + span
     draft.expiries.append(Expiry(resource.id, instant, counted=True))
-    tags = {**resource.tags, TAG_EXPIRES: instant_text(instant)}
+    tags = {name: value for name, value in resource.tags.items() if name.lower() != TAG_EXPIRES}
+    tags[TAG_EXPIRES] = instant_text(instant)
     if isinstance(resource, OnlineEndpoint) and resource.shared_quota:
         return replace(resource, tags=tags, properties=shared_bag(draft.now))
     return replace(resource, tags=tags)

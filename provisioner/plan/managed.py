@@ -6,7 +6,7 @@ deployments, endpoint (design, "How each kind behaves").
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
@@ -14,7 +14,7 @@ from email.utils import format_datetime
 from provisioner.desired import SHARED_QUOTA_LIFETIME, WantedEndpoint
 from provisioner.errors import Problem, Severity
 from provisioner.plan.draft import NOT_OURS, Draft, Item, claim, converge, owner_of
-from provisioner.plan.rollout import plan_deployment
+from provisioner.plan.rollout import interrupts, plan_deployment
 from provisioner.plan.scene import (
     Scene,
     carried,
@@ -73,14 +73,21 @@ def plan_endpoint(
         deployments=known,
         fresh=fresh,
         root=(step,) if step is not None else (),
-        traffic={} if fresh or live is None else carried(live, known),
+        traffic={} if fresh or live is None else _shares(live, known),
     )
-    for one in wanted.deployments:
+    for one in sorted(wanted.deployments, key=lambda one: interrupts(scene, one)):
         plan_deployment(draft, scene, one)
     _traffic(draft, scene)
     for old, needs in scene.superseded:
         reason = "its successor has taken over"
         draft.delete(old.id, Because.SUPERSEDED, reason, needs=(*needs, *scene.writes))
+
+
+def _shares(
+    live: Live[OnlineEndpoint], known: Mapping[str, Live[OnlineDeployment]]
+) -> dict[str, int]:
+    """The live traffic of the deployments that exist: a share of one that is gone is nobody's."""
+    return {name: share for name, share in carried(live, known).items() if name.lower() in known}
 
 
 def _cleared(

@@ -24,6 +24,20 @@ NAME_IN_USE = define(
 )
 
 
+def interrupts(scene: Scene, one: WantedDeployment) -> bool:
+    """Whether a live deployment of `one` that carries traffic is to be replaced.
+
+    Such wishes are planned last: the others can then take over the traffic meanwhile.
+    """
+    slots = (one.resource.id.name, other_slot(one.resource.id.name))
+    found = (scene.find(slot) for slot in slots)
+    return any(
+        scene.share(live.id.name) > 0 and will_replace(_in_slot(one.resource, live.id.name), live)
+        for live in found
+        if live is not None
+    )
+
+
 def plan_deployment(draft: Draft, scene: Scene, one: WantedDeployment) -> None:
     """Plan what makes `one` live; its share of the final traffic is noted in the scene."""
     home = scene.find(one.resource.id.name)

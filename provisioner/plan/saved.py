@@ -2,17 +2,19 @@
 
 A saved plan is a promise, not a program. It names the manifests by their digests, the Azure, the
 stack and the options; applying it plans anew from all of that and goes ahead only when the new
-plan does exactly what the saved one said. So nothing in the file is ever executed, and an edited
-or stale one can do no harm.
+plan does exactly what the saved one said. So nothing in the file is ever executed, and a stale one
+can do no harm. The seal finds slips and edits by hand; it is no signature. Whoever can make a plan
+file chooses its manifests, stack and options, as whoever types a command does.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from provisioner import __version__
 from provisioner.errors import Problem, Refused, UsageError, Who, define
@@ -101,23 +103,33 @@ def save(plan: Plan, basis: Basis) -> str:
     return json.dumps({**body, "seal": _seal(body)}, indent=2) + "\n"
 
 
+def not_a_plan(name: str, what: str) -> Problem:
+    """Most often a manifest without its -f; the hint must not have it overwritten."""
+    hint = f"for manifests: provision apply -f {shlex.quote(name)}"
+    return Problem(NOT_A_PLAN, what, f"{hint}; a plan is saved with: provision plan --out FILE")
+
+
+def is_plan(text: str) -> bool:
+    """Whether `text` was written by `save`, by whatever version, whole or edited."""
+    return _body(text) is not None
+
+
+def _body(text: str) -> Json | None:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) and body.get("kind") == _KIND else None
+
+
 def load(text: str, name: str) -> SavedPlan:
     """Read a plan file; `name` is for messages.
 
     Raises UsageError when it is none, Refused when it was edited or made by another version.
     """
-    try:
-        body = json.loads(text)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict) or body.get("kind") != _KIND:
-        raise UsageError(
-            Problem(
-                NOT_A_PLAN,
-                f"{name} is not a saved plan",
-                f"make one with: provision plan -f … --out {name}",
-            )
-        )
+    body = _body(text)
+    if body is None:
+        raise UsageError(not_a_plan(name, f"{name} is not a saved plan"))
     seal = body.pop("seal", None)
     if body.get("version") != __version__ or body.get("format") != FORMAT:
         raise Refused(
@@ -131,7 +143,10 @@ def load(text: str, name: str) -> SavedPlan:
         raise Refused(
             Problem(EDITED, f"{name} was changed after it was written", "plan and review again")
         )
-    return _saved(body)
+    found = _saved(body)
+    if found is None:
+        raise UsageError(not_a_plan(name, f"{name} is not a saved plan"))
+    return found
 
 
 def require_same(saved: SavedPlan, now: Basis) -> None:
@@ -144,8 +159,16 @@ def require_same(saved: SavedPlan, now: Basis) -> None:
                 "pass the same --emulator, --arm-endpoint and --authority as when planning",
             )
         )
-    names = sorted({*saved.basis.files, *now.files})
-    changed = [name for name in names if saved.basis.files.get(name) != now.files.get(name)]
+    require_unchanged(saved, now.files)
+
+
+def require_unchanged(saved: SavedPlan, files: Mapping[str, str]) -> None:
+    """Refuse unless `files` (path → SHA-256) are what the plan was made from, no more and no less.
+
+    Asked before a file is read as a manifest, whose lines would be shown where it is none.
+    """
+    names = sorted({*saved.basis.files, *files})
+    changed = [name for name in names if saved.basis.files.get(name) != files.get(name)]
     if changed:
         raise Refused(
             Problem(
@@ -182,19 +205,25 @@ def _seal(body: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _saved(body: Mapping[str, object]) -> SavedPlan:
-    plan = body["plan"]
-    steps = plan["steps"] if isinstance(plan, dict) else []
-    files, options = body["files"], body["options"]
-    sources = body["sources"]
-    return SavedPlan(
-        basis=Basis(
-            cloud=str(body["cloud"]),
-            stack=str(body["stack"]),
-            sources=tuple(map(str, sources)) if isinstance(sources, Sequence) else (),
-            files=dict(files) if isinstance(files, dict) else {},
-            options=dict(options) if isinstance(options, dict) else {},
-        ),
-        digest=str(body["digest"]),
-        steps={str(step["id"]): str(step["title"]) for step in steps},
-    )
+def _saved(body: Mapping[str, Any]) -> SavedPlan | None:
+    """The parts of a plan file; None unless each has the shape that `save` gives it."""
+    try:
+        return SavedPlan(
+            basis=Basis(
+                cloud=_text(body["cloud"]),
+                stack=_text(body["stack"]),
+                sources=tuple(map(_text, body["sources"])),
+                files={name: _text(value) for name, value in body["files"].items()},
+                options=dict(body["options"].items()),
+            ),
+            digest=_text(body["digest"]),
+            steps={_text(step["id"]): _text(step["title"]) for step in body["plan"]["steps"]},
+        )
+    except (LookupError, TypeError, AttributeError):
+        return None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not text")
+    return value

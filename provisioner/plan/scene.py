@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from provisioner.desired import WantedDeployment, WantedEndpoint
-from provisioner.plan.diff import diff, replaces, tag_of
+from provisioner.plan.diff import diff, replaces
 from provisioner.plan.draft import Draft
 from provisioner.plan.steps import SetTraffic
 from provisioner.resources import (
@@ -22,6 +22,8 @@ from provisioner.resources import (
     OnlineEndpoint,
     R,
     ResourceId,
+    State,
+    tag_of,
 )
 
 _NAME_LIMIT = 32
@@ -94,12 +96,29 @@ class Scene:
         """A deployment that carries traffic cannot be deleted: take its share away first.
 
         What the others carry is scaled up to 100, since the service accepts a sum of 100 or 0.
+        Where nothing else carries any, those that are to carry some in the end take it, once they
+        are up; only an endpoint without such a one answers nobody for a while.
         """
         name = live.id.name
         if not self.share(name):
             return ()
-        rest = {other: share for other, share in self.traffic.items() if other != name}
-        return (self.set_traffic(draft, scaled(rest), f"{name} {why}", (), f"drain:{name}"),)
+        needs: tuple[str, ...] = ()
+        rest = {
+            other: share
+            for other, share in self.traffic.items()
+            if other != name and self._holds(other)
+        }
+        if not rest:
+            rest = {other: share for other, share in self.final.items() if other != name}
+            needs = tuple(self.ready)
+        return (self.set_traffic(draft, scaled(rest), f"{name} {why}", needs, f"drain:{name}"),)
+
+    def _holds(self, name: str) -> bool:
+        """Whether a deployment may be given more traffic than it has, as far as its state says."""
+        live = self.find(name)
+        return live is None or not (
+            live.state.broken or live.state in (State.CREATING, State.DELETING)
+        )
 
     def set_traffic(
         self, draft: Draft, after: Traffic, reason: str, needs: tuple[str, ...], tag: str
@@ -126,7 +145,7 @@ def will_replace(wanted: R, live: Live[R]) -> bool:
 def carried(
     live: Live[OnlineEndpoint], deployments: Mapping[str, Live[OnlineDeployment]]
 ) -> dict[str, int]:
-    """The live traffic without zeros, under the names of the deployments."""
+    """The live traffic without zeros, under the names of the deployments where they are known."""
     found = {}
     for name, share in live.resource.traffic.items():
         known = deployments.get(name.lower())

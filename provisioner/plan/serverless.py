@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from provisioner import catalog
 from provisioner.cloud import WorkspaceSeen
 from provisioner.desired import Consent, WantedServerless
 from provisioner.errors import Problem, Severity, Who, define
@@ -79,6 +80,9 @@ class _Held:
     models: dict[str, list[Live[MarketplaceSubscription]]]
     offers: dict[tuple[str, str, str], list[Live[MarketplaceSubscription]]]
     taken: set[str]
+    planned: dict[ResourceId, str | None] = field(default_factory=dict)
+    """The step after which a subscription serves, of those that were planned for already: two
+    offers that nobody knew to be the same one may lead to the same subscription."""
 
     @classmethod
     def of(cls, subscriptions: Sequence[Live[MarketplaceSubscription]]) -> _Held:
@@ -184,13 +188,20 @@ def _subscription(draft: Draft, need: _Need, view: WorkspaceSeen, held: _Held) -
     if demands is False:
         return None
     live = held.best(need)
-    names = tuple(wish.origin.name for wish in need.wishes)
     if live is None:
         if demands is None and _serves_already(need, view):
             return None
         name = _free_name(need, held.taken)
         held.taken.add(name.name.lower())
         return _subscribe(draft, need, name, "the workspace is not subscribed to the offer")
+    if live.id not in held.planned:
+        held.planned[live.id] = _resubscription(draft, need, live)
+    return held.planned[live.id]
+
+
+def _resubscription(draft: Draft, need: _Need, live: Live[MarketplaceSubscription]) -> str | None:
+    """The step that makes a live subscription serve; None when it does, as far as can be."""
+    names = tuple(wish.origin.name for wish in need.wishes)
     condition = (live.condition or "").lower()
     if live.state is State.DELETING:
         gone = _wait(draft, live, Until.ABSENT, names)
@@ -236,11 +247,15 @@ def _suspended(need: _Need, live: Live[MarketplaceSubscription]) -> Problem:
 
 
 def _illness(live: Live[MarketplaceSubscription]) -> int:
+    """How far a subscription is from serving: one that will before one that may not."""
+    condition = (live.condition or "").lower()
     if live.state is State.DELETING:
+        return 4
+    if live.state.broken or condition in _ENDED:
         return 3
-    if live.state.broken or (live.condition or "").lower() in _ENDED:
+    if condition == "suspended":
         return 2
-    return 1 if live.state.in_progress else 0
+    return 1 if live.state.in_progress or condition in _PENDING else 0
 
 
 def _subscribe(
@@ -327,8 +342,7 @@ def _prune_subscriptions(
     """Remove the subscriptions whose last endpoint goes, unless a manifest still needs them."""
     needed = {one.id for one in draft.unchanged} | {step.target for step in draft.steps}
     for subscription in view.subscriptions:
-        model = subscription.resource.model
-        users = [one.id for one in view.serverless if one.resource.model.same_model(model)]
+        users = [one.id for one in view.serverless if _uses(one, subscription)]
         mine = [id for id in users if id in gone]
         if not mine or len(mine) != len(users) or subscription.id in needed:
             continue
@@ -339,3 +353,21 @@ def _prune_subscriptions(
                 "its last endpoint goes",
                 needs=[gone[id] for id in mine],
             )
+
+
+def _uses(endpoint: Live[ServerlessEndpoint], subscription: Live[MarketplaceSubscription]) -> bool:
+    """Whether an endpoint may live on a subscription: as the service says, by its model, or by
+    the offer that the catalogue knows of its model. Several models can share one offer."""
+    model = endpoint.resource.model
+    if model.same_model(subscription.resource.model):
+        return True
+    if endpoint.subscription is not None:
+        named = endpoint.subscription.rpartition("/")[2]
+        return named.lower() == subscription.id.name.lower()
+    known = catalog.load().find(model.id)
+    facts = known.serverless if known is not None else None
+    plan = facts.plan if facts is not None else None
+    if subscription.plan is None or plan is None:
+        return False
+    offered = (plan.publisher, plan.offer, plan.plan)
+    return tuple((part or "").lower() for part in offered) == _key(subscription.plan)

@@ -45,7 +45,9 @@ class _Step:
     """What every step has.
 
     `id` is stable for one intent, such as `create:/subscriptions/…`. `needs` are the ids of the
-    steps that must be done before. `names` are the manifests that asked for it.
+    steps that must be done before. `names` are the manifests that asked for it. `expires` is the
+    deadline (UTC) that condemned the step's endpoint: where it meanwhile carries a later one,
+    somebody else has renewed it, and nothing is left to do.
     """
 
     id: str
@@ -53,6 +55,7 @@ class _Step:
     needs: tuple[str, ...] = ()
     position: Position | None = None
     names: tuple[str, ...] = ()
+    expires: datetime | None = None
 
     @property
     def target(self) -> ResourceId:
@@ -195,15 +198,10 @@ class Because(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(_Step):
-    """Delete a live resource and see that it is gone.
-
-    `expires` is the deadline that condemned it (UTC): an endpoint that meanwhile carries another
-    one was renewed by somebody else and stays.
-    """
+    """Delete a live resource and see that it is gone."""
 
     resource_id: ResourceId
     because: Because
-    expires: datetime | None = None
 
     @property
     def target(self) -> ResourceId:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from provisioner.errors.harmless import clean
 from provisioner.plan import words
 from provisioner.plan.steps import (
     Await,
@@ -92,7 +93,7 @@ def _block(step: Step, deadline: str | None, width: int) -> Iterator[Line]:
     done = action(step)
     symbol, tone = words.SYMBOLS[done], Tone(done)
     head = f"  {symbol:>3} "
-    first, *more = _wrap(words.printable(_headline(step)), len(head), width)
+    first, *more = _wrap(clean(_headline(step)), len(head), width)
     yield Line((Span(head, tone), Span(first, Tone.STRONG)))
     for part in more:
         yield Line((Span(" " * len(head) + part, Tone.STRONG),))
@@ -110,13 +111,13 @@ def _headline(step: Step) -> str:
 
 def _details(step: Step, deadline: str | None) -> Iterator[tuple[str, Tone]]:
     yield _reason(step), Tone.FAINT
-    yield from ((words.printable(line), tone) for line, tone in _body(step))
+    yield from ((clean(line), tone) for line, tone in _body(step))
     if deadline is not None and not isinstance(step, SetTraffic | Rollout | Delete):
         yield deadline, Tone.WARNING
 
 
 def _reason(step: Step) -> str:
-    return words.printable(f"{action(step)}: {step.reason}")
+    return clean(f"{action(step)}: {step.reason}")
 
 
 def _body(  # noqa: C901  # one case per kind of step
@@ -219,7 +220,7 @@ def _why(plan: Plan) -> str:
 
 
 def _faint(sentence: str, head: str, width: int) -> Iterator[Line]:
-    for number, part in enumerate(_wrap(words.printable(sentence), len(head), width)):
+    for number, part in enumerate(_wrap(clean(sentence), len(head), width)):
         lead = head if number == 0 else " " * len(head)
         yield Line((Span(lead + part, Tone.FAINT),))
 

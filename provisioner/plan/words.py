@@ -11,6 +11,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from provisioner.errors.harmless import clean
 from provisioner.plan.steps import (
     Await,
     Change,
@@ -51,13 +52,6 @@ _ALWAYS = ("create", "change", "replace", "delete")
 _SOMETIMES = {"adopt": "to adopt", "recover": "to recover", "wait": "to wait for"}
 
 
-def printable(text: str) -> str:
-    """`text` without control characters: nothing that Azure or a manifest says drives a screen."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
 def camel(field: str) -> str:
     """`environment_variables.MAX_LEN` → `environmentVariables.MAX_LEN`: a manifest's own keys are
     translated; the names of tags and variables are left alone, those of settings are not."""
@@ -87,7 +81,7 @@ def change_text(change: Change) -> str:
     """`instanceCount: 1 → 2`, `tags.team: (none) → search`."""
     old = HIDDEN if change.hidden and change.old is not None else change.old
     new = HIDDEN if change.hidden and change.new is not None else change.new
-    return printable(f"{camel(change.field)}: {_value(old)} → {_value(new)}")
+    return clean(f"{camel(change.field)}: {_value(old)} → {_value(new)}")
 
 
 def _value(text: str | None) -> str:
@@ -110,7 +104,7 @@ def facts(resource: Resource) -> Iterator[tuple[str, str]]:
             if resource.shared_quota:
                 yield "sharedQuota", "true"
             if resource.description:
-                yield "description", printable(resource.description)
+                yield "description", clean(resource.description)
         case OnlineDeployment():
             version = resource.model.version is None and bool(resource.model.registry)
             yield "model", f"{resource.model.short}{' (latest version)' if version else ''}"

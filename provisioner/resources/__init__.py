@@ -53,6 +53,7 @@ from provisioner.resources.tags import (
     TARGET_DELETION,
     instant_text,
     parse_instant,
+    tag_of,
 )
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "instant_text",
     "normal_region",
     "parse_instant",
+    "tag_of",
     "tags_of",
     "workspace_of",
 ]

@@ -68,6 +68,12 @@ class WorkspaceId(_Caseless):
     resource_group: str
     name: str
 
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, WorkspaceId) and other.key == self.key)
+
+    def __hash__(self) -> int:
+        return hash(self.name.lower())
+
     @property
     def subscription_scope(self) -> str:
         return f"/subscriptions/{self.subscription}"
@@ -91,6 +97,20 @@ class ResourceId(_Caseless):
     kind: Kind
     name: str
     parent: str | None = None
+
+    # Every entry of every list is looked up by its id: part by part, no text is put together.
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, ResourceId)
+            and self.kind is other.kind
+            and self.name.lower() == other.name.lower()
+            and (self.parent or "").lower() == (other.parent or "").lower()
+            and self.workspace == other.workspace
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.workspace.name.lower(), self.name.lower()))
 
     @property
     def arm_id(self) -> str:

@@ -152,7 +152,9 @@ class Live(Generic[R]):
 
     `condition` is the service's second opinion: endpointState of a serverless endpoint,
     marketplaceSubscriptionStatus of a subscription. `url` is where the model answers.
-    `plan` is a subscription's offer. `created_at` is from systemData, aware, UTC.
+    `plan` is a subscription's offer. `subscription` is the id of the marketplace subscription that
+    a serverless endpoint lives on, where the service tells. `created_at` is from systemData,
+    aware, UTC.
     """
 
     resource: R
@@ -161,6 +163,7 @@ class Live(Generic[R]):
     url: str | None = None
     created_at: datetime | None = None
     plan: MarketplacePlan | None = None
+    subscription: str | None = None
 
     @property
     def id(self) -> ResourceId:

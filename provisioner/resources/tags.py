@@ -21,6 +21,15 @@ TARGET_DELETION: Final = "TargetAutoDeletionTime"
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
+def tag_of(tags: Mapping[str, str], name: str) -> str | None:
+    """The value of one of our tags. Azure compares tag names without regard to case, and what
+    rewrites tags, such as a policy, may spell them otherwise."""
+    value = tags.get(name)
+    if value is not None or not tags:
+        return value
+    return next((value for key, value in tags.items() if key.lower() == name), None)
+
+
 def instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

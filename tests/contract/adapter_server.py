@@ -110,7 +110,9 @@ class Script:
             request.path,
             dict(request.query),
             headers,
-            json.loads(content) if "json" in headers.get("content-type", "") else content.decode(),
+            json.loads(content)
+            if content and "json" in headers.get("content-type", "")
+            else content.decode(),
         )
         self.asked.append(asked)
         answer = await self._answer(asked)

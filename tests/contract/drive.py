@@ -131,6 +131,8 @@ class Driver:
             await self.call("GET", f"{GROUP}/resources", version)
 
     async def tags(self) -> None:
+        for version in self.versions("tags.list"):
+            await self.call("GET", f"{SUB}/tagNames", version)
         for version in self.versions("tags.get"):
             for scope in (SUB, GROUP, WORKSPACE):
                 path = f"{scope}/providers/Microsoft.Resources/tags/default"

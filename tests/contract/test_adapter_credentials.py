@@ -101,6 +101,34 @@ async def test_a_cloud_that_describes_itself_is_believed(azure: Azure) -> None:
     assert "authorization" not in metadata.headers
 
 
+async def test_a_cloud_among_several_that_are_described(azure: Azure) -> None:
+    login = {"loginEndpoint": azure.script.url, "audiences": ["https://management.core.local/"]}
+    azure.metadata = Answer(
+        body=[
+            {"resourceManager": "https://elsewhere", "authentication": {"loginEndpoint": "x"}},
+            {"resourceManager": f"{azure.script.url}/", "authentication": login},
+        ]
+    )
+    async with connect(dataclasses.replace(azure.settings, emulator=False, authority=None)):
+        pass
+    assert azure.scopes == ["https://management.core.local/.default"]
+
+
+async def test_a_login_service_that_only_a_refusal_names(azure: Azure) -> None:
+    url = azure.script.url
+    challenge = f'Bearer authorization_uri="{url}/{TENANT}", error="invalid_token"'
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path == "/subscriptions" and "authorization" not in asked.headers:
+            return refusal(401, "AuthenticationFailed", **{"WWW-Authenticate": challenge})
+        return azure.answer(asked)
+
+    azure.script.handler = answer
+    async with connect(dataclasses.replace(azure.settings, emulator=False, authority=None)):
+        pass
+    assert azure.scopes == [f"{url}/.default"]
+
+
 @pytest.mark.parametrize(
     "metadata",
     [refusal(404, "NotFound"), Answer(body=b"<html>"), Answer(body=[1]), Answer(body={"a": 1})],
@@ -258,3 +286,32 @@ def test_failures_have_codes(error: Exception, code: str) -> None:
 def test_settings_never_show_the_secret() -> None:
     settings: Callable[[], Settings] = lambda: Settings(client_secret=Secret("hush"))  # noqa: E731
     assert "hush" not in repr(settings())
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {
+            "loginEndpoint": "https://login.microsoftonline.com/",
+            "audiences": ["https://management.azure.com/"],
+        },
+        {"loginEndpoint": "https://login.microsoftonline.us", "audiences": []},
+        {},
+    ],
+)
+async def test_a_host_that_asks_for_microsofts_token_does_not_get_one(
+    azure: Azure, described: dict[str, Any]
+) -> None:
+    azure.metadata = Answer(body={"authentication": described})
+    settings = dataclasses.replace(azure.settings, emulator=False, authority=None)
+    code, raised = await problem(settings)
+    assert code == "azure.foreign-login"
+    assert raised.exit_code is ExitCode.USAGE
+    assert all("authorization" not in asked.headers for asked in azure.script.asked)
+
+
+async def test_a_description_is_not_fetched_from_elsewhere(azure: Azure) -> None:
+    azure.metadata = Answer(302, {}, {"Location": f"{azure.script.url}/elsewhere"})
+    async with connect(dataclasses.replace(azure.settings, emulator=False)):
+        pass
+    assert "/elsewhere" not in [asked.path for asked in azure.script.asked]

@@ -382,6 +382,34 @@ async def test_arms_own_429_closes_the_bucket_for_all(wire: Wire) -> None:
     assert 10 <= wire.clock.elapsed < 12
 
 
+async def test_a_cloud_that_counts_without_saying_so_is_overdrawn_once(wire: Wire) -> None:
+    """Of 600 requests at once only those under way meet the 429; the rest keep to the bucket."""
+    left, refused = 250.0, 0
+    at = 0.0
+
+    def handler(asked: Asked) -> Answer:
+        nonlocal left, refused, at
+        left, at = min(250.0, left + (wire.clock.elapsed - at) * 25.0), wire.clock.elapsed
+        if left < 1:
+            refused += 1
+            return refusal(429, "TooManyRequests", "Please try again after '2' seconds.")
+        left -= 1
+        return Answer(body=entry("llama"))
+
+    wire.script.handler = handler
+    await asyncio.gather(*(wire.cloud.get(ENDPOINT) for _ in range(600)))
+    assert refused <= wire.settings.connections
+
+
+async def test_a_providers_own_limit_holds_nobody_else_back(wire: Wire) -> None:
+    inner = [{"type": "InnerError", "info": {"value": {"code": "TooManyRequests"}}}]
+    limit = {"error": {"code": "UserError", "message": "no", "additionalInfo": inner}}
+    wire.script.will(Answer(429, limit, {"Retry-After": "30"}), Answer(body=entry("llama")))
+    await wire.cloud.get(ENDPOINT)
+    bucket = wire.arm.budget.bucket("GET", f"/subscriptions/{WORKSPACE.subscription}")
+    assert not bucket.counted
+
+
 async def test_an_unreadable_answer_is_a_cloud_error(wire: Wire) -> None:
     wire.script.will(Answer(body=b"<html>maintenance</html>"), Answer(body=[1, 2]),
                      Answer(body={"value": "no list"}))  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 from provisioner.manifest import Output
 from provisioner.outputs import Context, EndpointCredentials, SinkResult, Status, write
 from provisioner.resources import Keys, ModelRef, Secret
-from tests.contract.adapter_server import DROP, Wire, wired
+from tests.contract.adapter_server import DROP, Answer, Asked, Wire, wired
 from tests.contract.vault_double import VaultDouble, refusal
 
 URL = "https://llama.eastus2.models.ai.azure.com"
@@ -121,6 +121,23 @@ async def test_a_host_that_only_claims_to_be_a_vault_gets_no_token(scene: Scene)
     assert result.problem is not None
     assert "does not match" in result.problem.details[0]
     assert scene.vault.tokens == set()
+
+
+async def test_a_redirect_takes_no_secret_elsewhere(scene: Scene) -> None:
+    elsewhere = scene.vault.url.replace("127.0.0.1", "localhost") + "/elsewhere"
+    asked_there = []
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path == "/elsewhere":
+            asked_there.append(asked)
+        if asked.method == "PUT" and "authorization" in asked.headers:
+            return Answer(307, {}, {"Location": elsewhere})
+        return scene.vault.answer(asked)
+
+    scene.wire.script.handler = answer
+    result, _ = await scene.write()
+    assert result.status is Status.FAILED
+    assert asked_there == []
 
 
 async def test_the_emulator_has_no_vault(scene: Scene) -> None:

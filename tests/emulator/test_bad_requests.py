@@ -221,3 +221,59 @@ async def test_odd_paths_and_queries_are_answered_too(tmp_path: Path) -> None:
             "GET", f"{SUB}/resources?$filter=colour eq 'red'", version="2024-07-01"
         )
         assert error(odd) == (400, "InvalidFilterInQueryString")
+
+
+@pytest.mark.parametrize("number", ["²", "9" * 5000, "-1", "0", "1e3", "+1", " 1"])
+@pytest.mark.parametrize("name", ["$top", "count"])
+async def test_a_page_size_that_is_no_number_is_a_400(
+    tmp_path: Path, name: str, number: str
+) -> None:
+    async with azure(tmp_path) as client:
+        for path in (f"{WORKSPACE}/onlineEndpoints", f"{SUB}/resources"):
+            version = STABLE if "onlineEndpoints" in path else "2024-07-01"
+            query = {"api-version": version, name: number}
+            answer = await client.http.get(path, params=query)
+            wanted = 200 if (path.endswith("/resources") and name == "count") else 400
+            assert answer.status_code == wanted, answer.text
+        logged = await client.http.get("/emulator/requests", params={"limit": number})
+        assert logged.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"advance": 10**29},
+        {"advance": 10**400},
+        {"advance": 1e308},
+        {"advance": "9999999d"},
+        {"advance": True},
+        {"advance": -1},
+        {"advance": None},
+        {"now": "9999-12-31T23:59:59-14:00"},
+        {"now": "0001-01-01T00:00:00+14:00"},
+        {"now": 5},
+        {},
+    ],
+    ids=lambda body: str(body)[:30],
+)
+async def test_no_move_of_the_clock_breaks_the_requests_after_it(
+    tmp_path: Path, body: dict[str, object]
+) -> None:
+    async with azure(tmp_path) as client:
+        answer = await client.http.post("/emulator/clock", json=body)
+        assert error(answer) == (400, "InvalidClock")
+        assert (await client.get(WORKSPACE))["name"] == "mlw-prod"
+
+
+async def test_everything_works_at_the_end_of_the_clock_and_after_a_restart_there(
+    tmp_path: Path,
+) -> None:
+    state = tmp_path / "state.db"
+    async with azure(tmp_path, state=state) as client:
+        moved = await client.http.post("/emulator/clock", json={"now": "8999-12-31T23:59:59Z"})
+        assert moved.status_code == 200
+        body = endpoint(properties={"SharedComputeCapacityEnabled": "true"})
+        answer = await client.send("PUT", f"{WORKSPACE}/onlineEndpoints/last", body)
+        assert answer.status_code == 201
+    async with azure(tmp_path, state=state) as client:
+        assert (await client.get(f"{WORKSPACE}/onlineEndpoints/last"))["name"] == "last"

@@ -7,7 +7,9 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,11 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
 
 
 def _read(record: Record) -> bytes:
-    return Path(record.ca_bundle).read_bytes()
+    return _bytes(Path(record.ca_bundle))
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 async def test_two_starts_at_once_give_one_emulator_that_status_finds(folder: Path) -> None:
@@ -79,3 +85,87 @@ async def test_a_record_that_lies_is_not_believed(folder: Path) -> None:
     assert await control.status(folder) is None
     (folder / control.RECORD).write_text("{")
     assert await control.status(folder) is None
+
+
+async def test_a_folder_of_the_same_name_is_not_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -m` looks in the current directory first, which may be somebody's archive."""
+    planted = tmp_path / "provisioner"
+    planted.mkdir()
+    (planted / "__init__.py").write_text("open('pwned', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    assert await control.start(folder)
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"pid": -1},
+        {"pid": 0},
+        {"pid": True},
+        {"pid": "1"},
+        {"port": "443"},
+        {"url": "https://evil.example"},
+        {"ca_bundle": "/tmp/ca.pem"},
+    ],
+)
+async def test_a_record_that_came_with_the_folder_is_not_believed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, lie: dict[str, Any]
+) -> None:
+    """One with the pid -1 would have `stop` end every process of the user."""
+    port = 50000
+    record = Record(
+        pid=os.getpid(),
+        port=port,
+        url=f"https://localhost:{port}",
+        ca_bundle=str(folder / "ca.pem"),
+        tenant_id="t",
+        client_id="c",
+        client_secret="s",
+        subscription_id="u",
+        started_at=0.0,
+    )
+
+    async def answers(record: Record) -> bool:
+        return True
+
+    monkeypatch.setattr(control, "_answers", answers)
+    control.write_record(folder, record)
+    assert await control.status(folder) == record
+    control.write_record(folder, replace(record, **lie))
+    assert await control.status(folder) is None
+    outside = folder.parent / "elsewhere.json"
+    (folder / control.RECORD).rename(outside)
+    (folder / control.RECORD).symlink_to(outside)
+    assert await control.status(folder) is None
+    (folder / control.RECORD).unlink()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
+async def test_the_callers_secrets_do_not_live_on_in_the_background(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AZURE_CLIENT_SECRET", "SYSTEM_ACCESSTOKEN", "GITHUB_TOKEN", "SOME_API_KEY"):
+        monkeypatch.setenv(name, "callers-own-secret")
+    record = await control.start(folder)
+    held = _bytes(Path(f"/proc/{record.pid}/environ"))
+    assert b"PATH=" in held
+    assert b"callers-own-secret" not in held
+
+
+@pytest.fixture
+def linked_log(folder: Path) -> Path:
+    """A file of somebody's, which the folder's log is a link to."""
+    folder.mkdir(mode=0o700)
+    victim = folder.parent / "victim"
+    victim.write_text("mine")
+    (folder / "emulator.log").symlink_to(victim)
+    return victim
+
+
+async def test_the_log_is_written_through_no_link(folder: Path, linked_log: Path) -> None:
+    with pytest.raises(OSError, match="symbolic"):
+        await control.start(folder)
+    assert _bytes(linked_log) == b"mine"

@@ -24,9 +24,19 @@ from provisioner.emulator.store import (
     Resource,
     StateInUseError,
     StateUnreadableError,
+    StateUnwritableError,
     Store,
 )
-from tests.emulator.azure_client import OWNER, PHI, STABLE, TENANT, WORKSPACE, serverless
+from tests.emulator.azure_client import (
+    OWNER,
+    PHI,
+    STABLE,
+    TENANT,
+    WORKSPACE,
+    azure,
+    error,
+    serverless,
+)
 
 WRITERS = 64
 EACH = 2
@@ -165,6 +175,8 @@ def test_one_state_file_has_one_owner(tmp_path: Path) -> None:
         Store(path)
     store.close()
     again = Store(path)
+    with pytest.raises(StateInUseError):
+        Store(path)
     assert again.get("/W/K/ONE") is not None
     assert path.stat().st_mode & 0o777 == 0o600
     again.close()
@@ -176,6 +188,74 @@ def test_a_file_that_is_no_state_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StateUnreadableError):
         Store(path)
     assert path.read_text() == "mine " * 1000
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.db"
+    with contextlib.closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE resources (x)")
+        theirs.commit()
+    before = path.read_bytes()
+    with pytest.raises(StateUnreadableError, match="somebody else's database"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE resources SET data = '{'",
+        "UPDATE resources SET data = '[]'",
+        "UPDATE resources SET data = '{\"new\": 1}'",
+        "UPDATE documents SET data = x'ff'",
+        "DROP TABLE operations",
+        "ALTER TABLE documents RENAME COLUMN data TO text",
+    ],
+)
+def test_a_damaged_state_is_refused_with_what_to_do(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "state.db"
+    store = Store(path)
+    store.put(_resource("one"))
+    store.document("clock")["wall"] = 1.0
+    store.touch("clock")
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(damage)
+        database.commit()
+    with pytest.raises(StateUnreadableError, match="Move it away"):
+        Store(path)
+
+
+def test_what_a_full_disk_kept_from_being_written_is_written_later(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    store = Store(path)
+    assert store._db is not None
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    store.put(_resource("large" * 10_000))
+    with pytest.raises(StateUnwritableError, match="full"):
+        store.flush()
+    store.put(_resource("small"))
+    store._db.execute("PRAGMA max_page_count = 1000")
+    store.close()
+    again = Store(path)
+    assert len(list(again.of_kind("k"))) == 2
+    again.close()
+
+
+async def test_a_request_whose_change_cannot_be_written_says_so(tmp_path: Path) -> None:
+    async with azure(tmp_path, SCENARIO, state=tmp_path / "state.db") as client:
+        database = client.emulator.store._db
+        assert database is not None
+        pages = database.execute("PRAGMA page_count").fetchone()[0]
+        database.execute(f"PRAGMA max_page_count = {pages}")
+        body = {**serverless(PHI), "tags": {f"t{n}": "x" * 250 for n in range(40)}}
+        answer = await client.http.put(_url("one"), json=body)
+        assert error(answer) == (500, "InternalServerError")
+        assert "cannot be written" in answer.json()["error"]["message"]
+        assert (await client.http.get("/emulator/health")).status_code == 500
+        database.execute("PRAGMA max_page_count = 1000")
+        assert (await client.http.get(_url("one"))).status_code == 200
 
 
 def test_all_of_a_request_is_written_or_nothing(tmp_path: Path) -> None:

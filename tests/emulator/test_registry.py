@@ -216,4 +216,4 @@ def test_registries_fit_the_published_description(version: str) -> None:
         "/Microsoft.MachineLearningServices/registries",
         version,
     )
-    assert len(everything["value"]) == 6
+    assert len(everything["value"]) == 7

@@ -89,8 +89,25 @@ async def test_a_federated_token_signs_in_when_issuer_subject_and_audience_are_k
         for change in ({"sub": "other"}, {"iss": "https://other"}, {"aud": "other"}):
             bad = await _token(client, client_assertion=assertion(**change))
             assert bad.json()["error_codes"] == [700213]
-        late = await _token(client, client_assertion=assertion(exp=1))
-        assert late.json()["error_codes"] == [700024]
+        own = assertion(iss=OWNER[0], sub=OWNER[0])
+        certificate = await _token(client, client_assertion=own)
+        assert certificate.json()["error_codes"] == [700027]
+        expiries: tuple[object, ...] = (1, "soon", [], {}, True, None)
+        for exp in expiries:
+            late = await _token(client, client_assertion=assertion(exp=exp))
+            assert late.json()["error_codes"] == [700024], exp
+
+
+async def test_odd_token_requests_get_an_answer_of_entras(tmp_path: Path) -> None:
+    async with azure(tmp_path) as client:
+        url = f"/{TENANT}/oauth2/v2.0/token"
+        for body in (b"a=1&" * 500, b"\xff\xfe=%ff&%", b"{}", b"", b"a" * 200_000):
+            answer = await client.http.post(url, content=body)
+            assert (answer.status_code, answer.json()["error_codes"]) == (400, [70003])
+        basic = await client.http.post(
+            url, content=b"grant_type=client_credentials", headers={"Authorization": "Basic =%"}
+        )
+        assert basic.json()["error_codes"] == [700016]
 
 
 async def test_arm_takes_only_tokens_of_its_own_audience_that_are_valid_now(

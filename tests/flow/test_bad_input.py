@@ -57,7 +57,7 @@ def test_without_a_terminal_a_yes_is_wanted(folder: Folder) -> None:
 def test_wrong_usage(folder: Folder) -> None:
     _designed(folder.run("aply", expect=64), "cli.usage")
     _designed(folder.run("apply", "--emulatr", expect=64), "cli.usage")
-    _designed(folder.run("plan", "-f", "x", "-l", "novalue", expect=64), "cli.usage")
+    _designed(folder.run("plan", "-f", "x", "-l", "=novalue", expect=64), "cli.usage")
     _designed(folder.run("plan", "-f", "nothing-here", expect=65), "manifest.")
 
 

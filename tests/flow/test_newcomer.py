@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import stat
 
@@ -32,6 +33,9 @@ def test_the_whole_way(folder: Folder) -> None:
 
     applied = folder.run("apply", *EMULATED, "--yes")
     assert "using the emulator at https://localhost:" in applied.err
+    assert "\n\n\n" not in applied.err, "one empty line is enough"
+    assert "replace, 0 to delete.\n\nnote[preflight.accepts-terms]" in applied.err
+    assert re.search(r"\n\nApplied in [0-9.]+s: 4 created\.\n", applied.err)
     variables = folder.variables("out/llama.env")
     key = variables["AZURE_INFERENCE_CREDENTIAL"]
     assert key not in applied.out + applied.err
@@ -46,6 +50,7 @@ def test_the_whole_way(folder: Folder) -> None:
 
     again = folder.run("apply", *EMULATED, "--yes")
     assert "No changes." in again.err
+    assert "\n\n\n" not in again.err
     folder.run("plan", *EMULATED, "--detailed-exitcode", expect=0)
 
     folder.write("m.yaml", WORKSPACE + serverless("llama") + managed("phi", count=2))
@@ -117,6 +122,11 @@ def test_the_emulator_by_hand(folder: Folder) -> None:
     assert "cli.no-emulator" in folder.run("emulator", "env", expect=1).err
     started = folder.run("emulator", "start").out
     assert started == folder.run("emulator", "start").out
+    for option in (("--port", "1"), ("--scenario", "locked"), ("--state", "other.db")):
+        other = folder.run("emulator", "start", *option, expect=3).err
+        assert "cli.emulator-runs" in other
+        assert option[0] in other
+    assert started == folder.run("emulator", "start", "--port", str(folder.emulator.port)).out
     assert folder.emulator.url in folder.run("emulator", "status").out
     environment = json.loads(folder.run("emulator", "env", "-o", "json").out)
     assert environment["PROVISION_ARM_ENDPOINT"] == folder.emulator.url

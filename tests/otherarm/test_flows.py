@@ -230,13 +230,18 @@ def test_doctor_behind_closed_doors_writes_nothing(open_place: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    "switches",
+    ("switches", "goes_on"),
     [
-        pytest.param(Switches(delay=60), id="waiting"),
-        pytest.param(Switches(refuse_puts=True), id="told to wait", marks=pytest.mark.slow),
+        pytest.param(Switches(delay=60), "left running in Azure", id="waiting"),
+        pytest.param(
+            Switches(refuse_puts=True),
+            "perhaps left running in Azure: no answer had come",
+            id="told to wait",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
-def test_ctrl_c_names_what_goes_on(open_place: Open, switches: Switches) -> None:
+def test_ctrl_c_names_what_goes_on(open_place: Open, switches: Switches, goes_on: str) -> None:
     place = open_place(switches)
     place.write(WORKSPACE + serverless("llama-70b"))
     started = time.monotonic()
@@ -250,7 +255,7 @@ def test_ctrl_c_names_what_goes_on(open_place: Open, switches: Switches) -> None
     command.send_signal(signal.SIGINT)
     out, err = command.communicate(timeout=30)
     assert command.returncode == 130, err
-    assert "subscribe mlw-prod to Llama-3.3-70B-Instruct: left running in Azure" in err, err
+    assert f"subscribe mlw-prod to Llama-3.3-70B-Instruct: {goes_on}" in err, err
     assert "again" in err.rpartition("Applied in part")[2]
     assert "Traceback" not in out + err
 
@@ -260,9 +265,22 @@ def test_a_name_that_somebody_else_has_is_told_at_once(open_place: Open, status:
     place = open_place(Switches(hold_status=status))
     place.arm.hold("serverlessEndpoints/llama-70b")
     place.write(WORKSPACE + serverless("llama-70b"))
-    ran = place.run("apply", "--yes", *F, expect=4)
+    ran = place.run("apply", "--yes", "--wait-for-name", "0", *F, expect=4)
     assert "service.name-taken" in ran.err
     assert "correlation id: corr-" in ran.err
+    assert "--wait-for-name 15m" in ran.err
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_name_that_another_run_has_just_freed_is_waited_for(
+    open_place: Open, status: int
+) -> None:
+    place = open_place(Switches(hold_name=3.0, hold_status=status))
+    place.write(WORKSPACE + serverless("llama-70b"))
+    place.run("apply", "--yes", *F)
+    place.run("destroy", "--yes", *F)
+    ran = place.run("apply", "--yes", *F)
+    assert "the name is taken; one that was just deleted becomes free" in ran.err
 
 
 def test_the_log_of_requests_names_correlation_ids_and_no_secret(open_place: Open) -> None:

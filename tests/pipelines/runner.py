@@ -30,12 +30,12 @@ _INPUT = re.compile(r"\$\{\{ inputs\.([a-z-]+) \}\}\Z")
 WRAPPER = f'#!/bin/sh\nexec "{sys.executable}" -m provisioner "$@"\n'
 VENV = f"""\
 #!/bin/sh
-# Stands in for `python3 -m venv DIR`: this very environment under that name.
-[ "$1 $2" = "-m venv" ] || exec "{sys.executable}" "$@"
-mkdir -p "$3/bin"
-printf '%s' '{WRAPPER}' >"$3/bin/provision"
-printf '#!/bin/sh\\n' >"$3/bin/pip"
-chmod +x "$3/bin/provision" "$3/bin/pip"
+# Stands in for `python3 -I -m venv DIR`: this very environment under that name.
+[ "$1 $2 $3" = "-I -m venv" ] || exec "{sys.executable}" "$@"
+mkdir -p "$4/bin"
+printf '%s' '{WRAPPER}' >"$4/bin/provision"
+printf '#!/bin/sh\\n' >"$4/bin/pip"
+chmod +x "$4/bin/provision" "$4/bin/pip"
 """
 
 
@@ -56,6 +56,8 @@ class Hosted:
 
     script: Script
     comments: dict[int, str] = field(default_factory=dict)
+    strangers: set[int] = field(default_factory=set)  # ids of comments by people
+    login: str | None = None  # of the token's user; None: the job's own token
     may_comment: bool = True
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -71,6 +73,9 @@ class Hosted:
         assert asked.headers["authorization"] == "Bearer job-token"
         if not self.may_comment:
             return Answer(403, {"message": "Resource not accessible by integration"})
+        if asked.path == "/user":
+            known = self.login is not None
+            return Answer(200 if known else 403, {"login": self.login} if known else {})
         return self._comment(asked)
 
     def _comment(self, asked: Asked) -> Answer:
@@ -80,16 +85,26 @@ class Hosted:
         )
         if asked.method == "GET" and asked.path == many:
             page, size = int(asked.query["page"]), int(asked.query["per_page"])
-            known = [{"id": id, "body": body} for id, body in self.comments.items()]
+            known = [
+                {"id": id, "body": body, "user": self._author(id)}
+                for id, body in self.comments.items()
+            ]
             return Answer(200, known[(page - 1) * size : page * size])
         if asked.method == "POST" and asked.path == many:
-            number = next(self.numbers)
+            number = next(one for one in self.numbers if one not in self.comments)
         else:
             assert asked.method == "PATCH"
             number = int(asked.path.removeprefix(one))
             assert number in self.comments
         self.comments[number] = asked.body["body"]
         return Answer(201, {"id": number})
+
+    def _author(self, id: int) -> dict[str, str]:
+        if id in self.strangers:
+            return {"login": "stranger", "type": "User"}
+        if self.login is not None:
+            return {"login": self.login, "type": "User"}
+        return {"login": "github-actions[bot]", "type": "Bot"}
 
 
 @dataclass

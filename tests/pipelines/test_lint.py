@@ -73,6 +73,15 @@ def test_shell_steps(file: str) -> None:
         lint(program("shellcheck"), "-s", "bash", "-o", "all", "-e", _ALLOWED, "-", stdin=script)
 
 
+@pytest.mark.parametrize("file", ["action.yml", "ci/azure-pipelines.yml"])
+def test_python_runs_nothing_of_the_checkout(file: str) -> None:
+    """`python -m venv` prefers a venv.py of the current directory, which a pull request may add."""
+    for script in _scripts(yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))):
+        for line in script.splitlines():
+            if re.search(r"\bpython3?\b", line):
+                assert re.search(r'\bpython3?"? -I ', line), line
+
+
 def test_every_foreign_action_is_pinned_by_a_commit() -> None:
     for file in YAML[:2]:
         for used in re.findall(r"uses: (\S+)", (ROOT / file).read_text(encoding="utf-8")):
@@ -95,8 +104,8 @@ async def test_the_image_is_healthy_as_long_as_watch_is() -> None:
     assert command[0] == "python"
 
     def check(port: int) -> int:
-        script = command[2].replace(":8080/", f":{port}/")
-        assert script != command[2], shlex.join(command)
+        script = command[-1].replace(":8080/", f":{port}/")
+        assert script != command[-1], shlex.join(command)
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
         return done.returncode
 

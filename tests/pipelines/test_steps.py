@@ -50,6 +50,24 @@ async def test_from_a_pull_request_to_a_key(runner: Runner) -> None:
     assert len(runner.hosted.comments) == 1
 
 
+@pytest.mark.parametrize("login", [None, "release-bot"])
+async def test_a_strangers_comment_with_our_marker_is_left_alone(
+    runner: Runner, login: str | None
+) -> None:
+    """Its author could rewrite the plan that reviewers read."""
+    manifest(runner)
+    forged = "<!-- provision plan: default -->\nNo changes."
+    hosted = runner.hosted
+    hosted.comments[1], hosted.login = forged, login
+    hosted.strangers.add(1)
+    for _ in range(2):
+        ran = await Job(runner, "pull_request").uses(mode="plan", **who(runner))
+        assert [one.code for one in ran] == [0, 0, 0]
+    assert hosted.comments[1] == forged
+    assert "2 to create" in hosted.comments[2]
+    assert len(hosted.comments) == 2
+
+
 async def test_a_plan_that_would_be_refused_fails_after_its_comment(runner: Runner) -> None:
     manifest(runner, accept="false")
     job = Job(runner, "pull_request")

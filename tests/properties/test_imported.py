@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from provisioner.cloud import Workspace, WorkspaceSeen
 from provisioner.desired import desired
-from provisioner.imported import Wanted, describe_workspace, dns_label
+from provisioner.imported import Wanted, _deployment, _text, describe_workspace, dns_label
 from provisioner.manifest.load import load_text
 from provisioner.plan import Options, Plan, plan
 from provisioner.plan.steps import Update
@@ -222,3 +223,16 @@ def test_a_model_of_the_workspace_is_left_out_by_name() -> None:
 
 def test_a_workspace_that_is_not_there() -> None:
     assert describe_workspace(WorkspaceSeen(PLACE, None)).documents == []
+
+
+def test_imported_tags_command_no_runner_and_no_terminal() -> None:
+    nasty = {
+        "a": "##vso[task.complete]x",
+        "b": "\u202etxt.exe",
+        "c": "word " * 30 + "::add-mask::x",
+        "##[error]d": "\x9b31m",
+    }
+    document = _deployment("x", nasty, {})
+    text = _text(document)
+    assert yaml.safe_load(text) == document
+    assert not re.search(r"##vso\[|##\[|^\s*::[^\n]*?::|[\x80-\x9f\u202e]", text, re.MULTILINE)

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import get_args
 
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from provisioner.cloud import Observed
 from provisioner.desired import Desired
 from provisioner.plan import Options, Plan, action, destroy, plan
 from provisioner.plan.json import digest
-from provisioner.plan.steps import Await, Delete, Rollout, SetTraffic, Step, Update
+from provisioner.plan.steps import Await, Delete, Replace, Rollout, SetTraffic, Step, Update
 from provisioner.resources import (
     TAG_NAME,
     TAG_STACK,
@@ -81,8 +81,16 @@ def converge(
             assert not outcome.failed, (outcome.failed, describe(found))
         assert not cloud.violations, (cloud.violations, describe(found))
         cloud.finish()
+        pay(cloud)
     last = planned(wish, cloud, options)
     assert last.empty, describe(last)
+
+
+def pay(cloud: FakeCloud) -> None:
+    """A suspended subscription serves again: only a person can see to that, between two runs."""
+    for record in cloud.records.values():
+        if record.condition == "Suspended":
+            record.condition = "Subscribed"
 
 
 def describe(found: Plan) -> list[str]:
@@ -178,6 +186,19 @@ def test_any_order_that_the_needs_allow_is_a_good_order(
     assert not cloud.violations, (cloud.violations, describe(found))
     assert not outcome.failed, (outcome.failed, describe(found))
     assert planned(wish, cloud, Options(prune=True)).empty
+
+
+@searching(60)
+@given(before=fleets(least=1), wish=fleets(least=1), prune=st.booleans())
+def test_a_live_endpoint_answers_at_every_moment_if_another_deployment_can(
+    before: Desired, wish: Desired, prune: bool
+) -> None:
+    cloud = new_cloud()
+    converge(before, cloud)
+    cloud.shifts.clear()
+    found = planned(wish, cloud, Options(prune=prune))
+    carry_out(found, cloud)
+    assert not outages(cloud, wish, found), describe(found)
 
 
 @searching(30)
@@ -277,6 +298,24 @@ def test_a_plan_is_a_value(cloud: FakeCloud, wish: Desired, data: st.DataObject)
     assert digest(planned(wish, cloud)) == digest(first)
     later = plan(wish, observed(cloud), cloud.clock.now().replace(hour=23))
     assert digest(later) == digest(first)
+
+
+def outages(cloud: FakeCloud, wish: Desired, found: Plan) -> list[str]:
+    """Endpoints that stopped answering although more than one deployment is to carry traffic, and
+    shares that did not add up, while the endpoint itself was to stay."""
+    ends = {step.target for step in found.steps if isinstance(step, Delete | Replace)}
+    takers = {
+        one.resource.id: [part for part in one.deployments if part.traffic]
+        for one in wish.endpoints
+    }
+    told = []
+    for id, before, after in cloud.shifts:
+        event(f"traffic of {len(before)} becomes that of {len(after)}")
+        if sum(after.values()) not in (0, 100):
+            told.append(f"{id.name}: {after} does not add up")
+        if before and not after and id not in ends and len(takers.get(id, ())) > 1:
+            told.append(f"{id.name}: {before} → nothing")
+    return told
 
 
 def copy_of(cloud: FakeCloud) -> FakeCloud:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.azure.budget import Bucket, Budget, kind_of, remaining_in
 from tests.contract.adapter_server import FakeClock
@@ -20,6 +23,7 @@ def opened(capacity: float, rate: float, clock: FakeClock) -> Bucket:
 async def drain(bucket: Bucket, count: int) -> None:
     for _ in range(count):
         await bucket.take()
+        bucket.heard()
 
 
 async def test_a_full_bucket_gives_its_burst_at_once() -> None:
@@ -42,6 +46,7 @@ async def test_waiters_are_served_in_order() -> None:
     async def waiter(number: int) -> None:
         await bucket.take()
         served.append(number)
+        bucket.heard()
 
     await asyncio.gather(*(waiter(number) for number in range(30)))
     assert served == list(range(30))
@@ -50,7 +55,7 @@ async def test_waiters_are_served_in_order() -> None:
 async def test_a_waiter_that_gives_up_takes_nothing() -> None:
     clock = FakeClock()
     bucket = opened(1, 10, clock)
-    await bucket.take()
+    await drain(bucket, 1)
     waiting = asyncio.create_task(bucket.take())
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -60,16 +65,53 @@ async def test_a_waiter_that_gives_up_takes_nothing() -> None:
     assert clock.elapsed - before <= 0.1 + 1e-9
 
 
-async def test_the_services_count_lowers_ours_and_never_raises_it() -> None:
+async def test_the_services_count_lowers_ours() -> None:
+    """Somebody else spends from the same bucket."""
     clock = FakeClock()
     bucket = opened(200, 10, clock)
     receipt = await bucket.take()
     bucket.correct(5, receipt)
     await drain(bucket, 5)
     assert clock.elapsed == 0
-    bucket.correct(500, receipt)
     await bucket.take()
     assert clock.elapsed == pytest.approx(0.1, abs=0.01)
+
+
+async def test_the_services_count_never_raises_ours_above_what_we_have_left() -> None:
+    """A service that counts by other rules (12,000 an hour) does not lift ARM's own."""
+    clock = FakeClock()
+    bucket = opened(200, 10, clock)
+    await drain(bucket, 199)
+    receipt = await bucket.take()
+    bucket.heard()
+    bucket.correct(11_999, receipt)
+    await bucket.take()
+    assert clock.elapsed == pytest.approx(0.1, abs=0.01)
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 64))
+async def test_a_burst_that_is_counted_in_any_order_costs_no_throughput(
+    chance: random.Random, in_flight: int
+) -> None:
+    """Requests overtake each other, so a count may hold later ones already; answers do, too."""
+    clock = FakeClock()
+    bucket, left = opened(200, 10, clock), 200
+    for _ in range(200 // in_flight):
+        sent = [await bucket.take() for _ in range(in_flight)]
+        chance.shuffle(sent)
+        answers = []
+        for receipt in sent:
+            left -= 1
+            answers.append((left, receipt))
+        chance.shuffle(answers)
+        await clock.sleep(0.05)  # which flows in, and is in no count
+        for count, receipt in answers:
+            bucket.heard()
+            bucket.correct(count, receipt)
+    assert clock.elapsed < 0.05 * 200 / in_flight + 0.01
+    before = clock.elapsed
+    await drain(bucket, left + 50)
+    assert clock.elapsed - before <= 5.0
 
 
 async def test_a_service_that_does_not_count_is_not_held_back() -> None:
@@ -109,9 +151,24 @@ async def test_being_corrected_at_every_answer_does_not_slow_the_refill() -> Non
     bucket, served = opened(10, 10, clock), opened(10, 10, clock)
     for _ in range(110):
         receipt = await bucket.take()
-        await served.take()
+        await drain(served, 1)
+        bucket.heard()
         bucket.correct(int(served._tokens), receipt)
     assert clock.elapsed == pytest.approx(10.0, rel=0.05)
+
+
+async def test_a_burst_that_arrives_late_gains_nothing_on_the_way() -> None:
+    """A bucket that is still full takes no refill: what flowed in here meanwhile was lost there."""
+    clock = FakeClock()
+    bucket = opened(200, 10, clock)
+    for _ in range(200):
+        await bucket.take()
+    await clock.sleep(2.0)  # until then none of them arrives
+    for _ in range(200):
+        bucket.heard()
+    before = clock.elapsed
+    await bucket.take()
+    assert clock.elapsed - before == pytest.approx(0.1, abs=0.01)
 
 
 async def test_a_closed_bucket_gives_nothing_until_it_opens() -> None:

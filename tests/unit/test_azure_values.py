@@ -224,7 +224,64 @@ def test_no_resource_breaks_the_parser(raw: dict[str, Any], shape: Shape[Any]) -
     live = shape.live(raw, WORKSPACE)
     assert live is None or (live.id.name and live.state in State)
     writable = shape.writable(raw)
-    assert not shape.read_only & writable["properties"].keys()
+    assert writable.keys() <= {"location", "tags", "kind", "sku", "identity", "properties"}
+    assert writable["properties"].keys() <= shape.settings.keys()
+
+
+_ML = "specification/machinelearningservices/resource-manager/Microsoft.MachineLearningServices"
+
+
+@pytest.mark.parametrize(
+    ("shape", "definition", "unsent"),
+    [
+        (marketplace.SHAPE, "MarketplaceSubscription", set()),
+        (serverless.SHAPE, "ServerlessEndpoint", set()),
+        (online_endpoints.SHAPE, "OnlineEndpoint", {"keys"}),  # of the creation, never answered
+        (online_deployments.SHAPE, "OnlineDeployment", set()),
+    ],
+)
+def test_the_settings_are_those_of_the_specification(
+    shape: Shape[Any], definition: str, unsent: set[str]
+) -> None:
+    file = shared_dir("azure-specs", *_ML.split("/"), "stable", "2024-10-01", "mfe.json")
+    definitions = json.loads(file.read_text())["definitions"]
+    properties = _properties(definitions, definition)
+    wanted = {name for name, schema in properties.items() if not schema.get("readOnly")} - unsent
+    assert shape.settings.keys() == wanted
+    for name, below in shape.settings.items():
+        if below is not None:
+            assert below == _properties(definitions, _target(properties[name])).keys()
+
+
+def _properties(definitions: dict[str, Any], name: str) -> dict[str, Any]:
+    own = definitions[name]
+    inherited = [_properties(definitions, _target(parent)) for parent in own.get("allOf", ())]
+    return {key: value for part in [*inherited, own["properties"]] for key, value in part.items()}
+
+
+def _target(reference: dict[str, Any]) -> str:
+    return str(reference["$ref"]).rpartition("/")[2]
+
+
+def test_what_the_specification_does_not_know_is_not_sent_back() -> None:
+    raw: dict[str, Any] = {
+        "id": "/x", "name": "d", "type": "t", "systemData": {}, "etag": None, "newer": 1,
+        "location": "eastus2", "tags": {"a": "b"}, "kind": "Managed",
+        "sku": {"name": "Default", "tier": None, "capacity": 1, "newer": 1},
+        "properties": {
+            "provisioningState": "Succeeded", "model": "azureml://m", "scaleSettings": None,
+            "privateNetworkConnection": False, "environmentVariables": {"A": None},
+            "livenessProbe": {"period": "PT10S", "initialDelay": None, "httpGet": {}},
+        },
+    }  # fmt: skip
+    assert online_deployments.SHAPE.writable(raw) == {
+        "location": "eastus2", "tags": {"a": "b"}, "kind": "Managed",
+        "sku": {"name": "Default", "capacity": 1},
+        "properties": {
+            "model": "azureml://m", "environmentVariables": {"A": None},
+            "livenessProbe": {"period": "PT10S"},
+        },
+    }  # fmt: skip
 
 
 @given(objects)

@@ -198,3 +198,14 @@ def test_json_log_format(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_masking(text: str, masked: str) -> None:
     assert mask(text, {}) == masked
+
+
+def test_a_report_is_written_whatever_the_error_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code, (problem,) = translate(RuntimeError("half \ud800 of a pair\x1b[2J"))
+    assert code is ExitCode.FAILED
+    (report,) = tmp_path.iterdir()
+    assert report.name in problem.hint
+    assert "half \\ud800 of a pair" in report.read_text("utf-8")

@@ -130,7 +130,9 @@ def _running(view: LiveView, columns: int = 80) -> list[str]:
 
 def test_ended_steps_stay_as_lines() -> None:
     stream, hands = io.StringIO(), Hands()
-    play(LiveView(_screen(stream), monotonic=hands), hands)
+    view = LiveView(_screen(stream), monotonic=hands)
+    play(view, hands)
+    view.say("that was all")
     lines = [line.rstrip() for line in stream.getvalue().splitlines()]
     assert lines == [
         "warning[test.odd]: the model is legacy",
@@ -141,7 +143,20 @@ def test_ended_steps_stay_as_lines() -> None:
         "  quota",
         f"- {C}: skipped, its deployment",
         "  failed",
+        "that was all",
     ]
+
+
+async def test_what_ends_together_is_drawn_together() -> None:
+    """Each print on a live screen draws all that runs again: a fleet must not pay that per step."""
+    stream, hands = io.StringIO(), Hands()
+    async with LiveView(_screen(stream), monotonic=hands) as view:
+        for number in range(100):
+            view(StepFinished(str(number), f"step {number}", Outcome.DONE, 1.0))
+        drawn = stream.getvalue()
+    printed = [line for line in stream.getvalue().splitlines() if "step" in line]
+    assert "step" not in drawn
+    assert len(printed) == 100
 
 
 def test_running_steps_show_their_seconds_within_80_columns() -> None:

@@ -9,6 +9,7 @@ import pytest
 from provisioner.desired import Desired, desired
 from provisioner.errors import InvalidManifest
 from provisioner.manifest.load import load_text
+from provisioner.manifest.selector import Selector
 from provisioner.observe import observe
 from provisioner.resources import (
     TAG_EXPIRES,
@@ -82,6 +83,22 @@ def test_ids_compare_without_case_so_two_spellings_of_one_endpoint_are_one() -> 
 def test_a_deployment_alone_takes_all_traffic_unless_it_says_otherwise() -> None:
     assert wishes(managed("blue", "")).endpoints[0].resource.traffic == {"blue": 100}
     assert wishes(managed("blue", "traffic: 0")).endpoints[0].resource.traffic == {"blue": 0}
+
+
+def test_selecting_one_deployment_leaves_what_is_its_endpoints_as_all_of_them_say() -> None:
+    blue = managed("blue", "traffic: 100").replace(
+        "name: blue}", "name: blue, labels: {team: search, color: blue}}"
+    )
+    green = managed("green", "").replace(
+        "name: green}", "name: green, labels: {team: search, color: green}}"
+    )
+    manifests = load_text("---\n".join([WORKSPACE, HEAD + blue, HEAD + green]))
+    (whole,) = desired(manifests, stack="default").endpoints
+    chosen = manifests.select(Selector.of(["color=green"]))
+    (part,) = desired(chosen, stack="default").endpoints
+    assert part.resource.tags == whole.resource.tags
+    assert part.resource.tags["team"] == "search"
+    assert part.resource.traffic == {"green": 0}  # not alone: blue has it all
 
 
 def test_shared_quota_lives_as_long_as_azure_lets_it() -> None:

@@ -79,6 +79,13 @@ async def test_patience_ends(tmp_path: Path, wait: str | None, slept: int) -> No
             codes.REFUSED,
             ("bad",),
         ),
+        (
+            422,
+            b'{"detail": [{"loc": ["body", "best_of"], "msg": "Field required"}, {"msg": "b"}]}',
+            codes.REFUSED,
+            ("Field required; b",),
+        ),
+        (422, b'{"detail": [{"loc": ["body", "messages"]}]}', codes.REFUSED, ("HTTP 422",)),
         (413, b"[" * 100_000, codes.TOO_LONG, None),
     ],
 )
@@ -96,7 +103,8 @@ async def test_envelopes(
     if details is not None:
         assert failed.problem.details == details
     if status == 422:
-        assert "--best-of" in failed.problem.hint
+        assert ("--best-of" in failed.problem.hint) is (b"best_of" in body)
+        assert "--messages" not in failed.problem.hint
 
 
 @pytest.mark.parametrize(
@@ -110,6 +118,46 @@ async def test_answers_that_are_none(tmp_path: Path, body: bytes) -> None:
         for stream in (False, True):
             failed = await failure(endpoint, replace(HELLO, stream=stream))
             assert failed.problem.code is codes.UNINTELLIGIBLE
+
+
+async def test_an_error_with_a_good_status_is_told(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return _json({"error": {"message": "engine died", "status": 503}})
+
+    async with odd(handler, tmp_path) as endpoint:
+        for stream in (False, True):
+            failed = await failure(endpoint, replace(HELLO, stream=stream))
+            assert failed.problem.code is codes.UNAVAILABLE
+            assert failed.problem.details == ("engine died",)
+
+
+async def test_content_in_parts_is_read(tmp_path: Path) -> None:
+    parts = [{"type": "thinking"}, {"type": "text", "text": "o"}, {"type": "text", "text": "k"}]
+
+    async def handler(request: web.Request) -> web.Response:
+        return _json({"choices": [{"message": {"content": parts}, "finish_reason": "stop"}]})
+
+    async with odd(handler, tmp_path) as endpoint, Client(endpoint, QuickClock()) as client:
+        assert (await client.ask(HELLO)).pieces[0].text == "ok"
+
+
+async def test_an_endless_answer_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioner.inference.client.MOST_BYTES", 1000)
+
+    async def handler(request: web.Request) -> web.Response:
+        return _json({**GOOD, "more": "x" * 2000})
+
+    async with odd(handler, tmp_path) as endpoint:
+        for stream in (False, True):
+            failed = await failure(endpoint, replace(HELLO, stream=stream))
+            assert failed.problem.code is codes.UNINTELLIGIBLE
+
+
+async def test_an_error_in_a_stream_does_not_repeat_the_key(tmp_path: Path) -> None:
+    error = json.dumps({"error": {"message": f"no such key: {KEY}"}}).encode()
+    async with odd(_streaming(b"data: " + error + b"\n\n"), tmp_path) as endpoint:
+        failed = await failure(endpoint, replace(HELLO, stream=True))
+    assert failed.problem.details == ("no such key: ***",)
 
 
 def _streaming(*parts: bytes, whole: bool = True) -> Handler:

@@ -17,6 +17,7 @@ from provisioner.manifest.load import load_text
 from provisioner.manifest.parse import scalar
 from provisioner.manifest.read import MAX_BYTES
 from provisioner.manifest.scalars import seconds
+from provisioner.manifest.selector import Selector
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -256,6 +257,65 @@ class TestSources:
             load([str(tmp_path / "a.yaml")])
         assert caught.value.problems[0].code.id == "manifest.unreadable"
 
+    def test_a_link_shows_nothing_of_a_file_elsewhere(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A pull request may bring links; what they lead to would be quoted in its comment."""
+        secret, checkout = tmp_path / "secret.yaml", tmp_path / "checkout"
+        secret.write_text("token: hush")
+        (checkout / "m").mkdir(parents=True)
+        (checkout / "m" / "a.yaml").symlink_to(secret)
+        (checkout / "file.yaml").symlink_to("../secret.yaml")
+        (checkout / "folder").symlink_to(tmp_path)
+        monkeypatch.chdir(checkout)
+        for given in ("m", "./file.yaml", "folder", "m/a.yaml", str(checkout / "m")):
+            with pytest.raises(InvalidManifest) as caught:
+                load([given])
+            assert {problem.code.id for problem in caught.value.problems} <= {
+                "manifest.link",
+                "manifest.empty",
+            }
+            assert "hush" not in str(caught.value.problems)
+        monkeypatch.chdir("/")
+        with pytest.raises(InvalidManifest, match="is a link"):
+            load([str(checkout / "m")])
+
+    def test_a_link_within_is_followed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As in a mounted ConfigMap, and in a checkout that shares a file between folders."""
+        mounted = tmp_path / "mounted"
+        (mounted / "..2030").mkdir(parents=True)
+        (mounted / "..2030" / "a.yaml").write_text(several(1))
+        (mounted / "..data").symlink_to("..2030")
+        (mounted / "a.yaml").symlink_to("..data/a.yaml")
+        assert len(load([str(mounted)]).deployments) == 1
+        (tmp_path / "alias").symlink_to(mounted)
+        assert len(load([str(tmp_path / "alias")]).deployments) == 1
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "b.yaml").symlink_to("../mounted/a.yaml")
+        for given in ("other", "alias", "other/b.yaml"):
+            assert len(load([given]).deployments) == 1
+
+    def test_a_pipe_in_a_folder_is_passed_over(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text(several(1))
+        os.mkfifo(tmp_path / "pipe.yaml")
+        assert len(load([str(tmp_path)]).deployments) == 1
+
+    def test_an_empty_path_is_not_the_current_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "a.yaml").write_text(several(1))
+        with pytest.raises(InvalidManifest, match="the path given with -f is empty"):
+            load([""])
+
+    def test_standard_input_that_is_closed(self) -> None:
+        with pytest.raises(InvalidManifest, match="it is closed") as caught:
+            load(["-"], stdin=None)
+        assert "ls -l" not in caught.value.problems[0].hint
+
     def test_a_folder_that_links_to_itself_is_read_once(self, tmp_path: Path) -> None:
         (tmp_path / "a.yaml").write_text(several(1))
         (tmp_path / "again").symlink_to(tmp_path)
@@ -343,15 +403,40 @@ def test_selecting_by_label_keeps_workspaces() -> None:
     other = SERVERLESS.replace("NAME", "other").replace("team: search", "team: tools")
     manifests = load_text(f"{several(1)}---\n{other}")
 
-    def names(**labels: str) -> list[str]:
-        chosen: Manifests = manifests.select(labels)
+    def names(*selectors: str) -> list[str]:
+        chosen: Manifests = manifests.select(Selector.of(selectors))
         assert chosen.workspaces == manifests.workspaces
+        left_out = [one.name for one in chosen.left_out]
+        assert sorted([*(one.name for one in chosen.deployments), *left_out]) == ["a-0", "other"]
         return [one.name for one in chosen.deployments]
 
     assert names() == ["a-0", "other"]
-    assert names(team="search") == ["a-0"]
-    assert names(team="search", tier="two") == []
-    assert names(tier="one") == ["a-0", "other"]
+    assert names("team=search") == ["a-0"]
+    assert names("team=search,tier=two") == []
+    assert names("team == search", "tier=two") == []
+    assert names("tier=one") == ["a-0", "other"]
+    assert names("team!=search") == ["other"]
+    assert names("colour!=red") == ["a-0", "other"]
+    assert names("team in (search, tools),tier=one") == ["a-0", "other"]
+    assert names("team notin (search,none)") == ["other"]
+    assert names("team", "!colour") == ["a-0", "other"]
+    assert names("!team") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "=x", "team in", "team in ()", "team in (a", "a b", "!", "team=x,", "!a=b"]
+)
+def test_what_is_no_selector(text: str) -> None:
+    with pytest.raises(ValueError, match="selects no label"):
+        Selector.of([text])
+
+
+def test_labels_that_fit_nothing_are_told_with_those_that_there_are() -> None:
+    manifests = load_text(several(1))
+    (warning,) = manifests.select(Selector.of(["team=serach"])).warnings
+    assert warning.code.id == "manifest.no-match"
+    assert "team=search" in warning.hint
+    assert manifests.select(Selector.of(["team=search"])).warnings == ()
 
 
 def test_a_registry_of_ones_own_is_accepted_and_a_near_miss_of_azures_is_a_warning() -> None:

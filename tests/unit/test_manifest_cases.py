@@ -47,8 +47,15 @@ def test_a_bad_manifest_says_what_where_and_how(name: str, monkeypatch: pytest.M
 
 
 def test_every_error_code_of_manifests_has_a_case() -> None:
-    """Codes that need the file system, or a file of many errors, are tested by themselves."""
-    elsewhere = {"manifest.not-found", "manifest.unreadable", "manifest.too-large", "manifest.more"}
+    """Codes that need files, an option, or many errors are tested by themselves."""
+    elsewhere = {
+        "manifest.not-found",
+        "manifest.unreadable",
+        "manifest.too-large",
+        "manifest.more",
+        "manifest.link",
+        "manifest.no-match",
+    }
     texts = "\n".join(path.read_text(encoding="utf-8") for path in CASES.glob("*.txt"))
     known = {code.id for code in vars(codes).values() if isinstance(code, Code)} - elsewhere
     assert len(known) > 20

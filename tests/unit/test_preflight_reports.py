@@ -6,6 +6,7 @@ import json
 from datetime import date
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,7 +99,7 @@ def test_markdown_shows_text_as_it_is() -> None:
     text = findings_markdown((SHORT,), "1 deployment")
     row = next(line for line in text.splitlines() if line.startswith("| ❌"))
     assert "not enough \\| cores: 2 × 24 \\*needed\\*" in row
-    assert "&lt;https://ml.azure.com&gt;" in text
+    assert "`<https://ml.azure.com>`" in text  # as code: anything else becomes a link
 
 
 _TEXTS = st.text(min_size=1, max_size=40)
@@ -146,6 +147,22 @@ def test_a_narrow_table_drops_the_regions() -> None:
     assert "swedencentral" in wide
     assert max(map(len, narrow.splitlines())) <= 80
     assert "azureml/Phi-4" in narrow
+
+
+@pytest.mark.parametrize("width", [80, 75, 60, 40])
+def test_models_fit_the_screen(width: int) -> None:
+    entries = [_entry("Llama-3.3-70B-Instruct"), _entry("Llama-3.2-90B-Vision-Instruct")]
+    text = models_table(entries, TODAY, width)
+    longest = max(len(one.short) for one in entries)
+    assert max(map(len, text.splitlines())) <= max(width, longest)
+    assert "serverless (retired), managed" in text
+
+
+def test_a_page_goes_on_below_and_further_in() -> None:
+    lines = model_page(_entry("Phi-4"), TODAY, 60).splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("  regions: "))
+    assert max(map(len, lines)) <= 60
+    assert lines[first + 1].startswith("    ")
 
 
 def test_refresh_writes_what_the_registry_says_and_nothing_else() -> None:

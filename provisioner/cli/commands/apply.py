@@ -24,6 +24,7 @@ from provisioner.cli.options import (
     screen_options,
     session_of,
     stack_option,
+    timeout_option,
     yes_option,
 )
 from provisioner.cli.planfile import Chosen, choose, open_plan
@@ -31,7 +32,8 @@ from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.render.rows import rows, table
 from provisioner.cli.report import show
-from provisioner.cli.session import width
+from provisioner.cli.session import is_terminal, together, width
+from provisioner.cli.types import WAIT
 from provisioner.cli.wishes import wish_options, wish_values
 from provisioner.clock import Clock
 from provisioner.errors import Refused
@@ -61,10 +63,15 @@ class _Request:
     "--parallelism", type=click.IntRange(1, 65536), metavar="N", default=2048, show_default=True,
     help="Steps under way at once.",
 )  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
+@timeout_option
 @click.option(
-    "--wait-for-rbac", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
-    help="Go on trying on 403: a role that was just assigned takes minutes to work.",
+    "--wait-for-rbac", type=WAIT, default=0.0, metavar="SPAN",
+    help="Go on trying on 403, such as for 10m: a role that was just assigned takes minutes to "
+    "work.",
+)  # fmt: skip
+@click.option(
+    "--wait-for-name", type=WAIT, default="30s", show_default=True, metavar="SPAN",
+    help="Go on trying when a name is taken: a deleted endpoint's takes minutes to become free.",
 )  # fmt: skip
 @click.option(
     "--verify", is_flag=True, help="Call every model; only one that answers gets its outputs."
@@ -88,6 +95,7 @@ def _request(options: Mapping[str, Any]) -> _Request:
         parallelism=options["parallelism"],
         timeout=options["timeout"],
         wait_for_rbac=options["wait_for_rbac"],
+        wait_for_name=options["wait_for_name"],
         verify=options["verify"],
     )
     chosen = _choose(options)
@@ -171,13 +179,19 @@ def _finish(
     _say_how_to_write_again(flow, request, applied)
     if request.output_format == "text":
         if found:
-            click.echo(err=True)
+            if _something_above(applied) and together(sys.stdout, sys.stderr):
+                click.echo(err=True)
             click.echo(table(found, clock.now(), width=width(sys.stdout)), nl=False)
         if applied.report.results and not flow.session.log_json:
             click.echo(f"\n{closing_line(prepared.plan, applied, flow.took)}", err=True)
     else:
         print_document(applied_document(found, applied), request.output_format)
     return applied.exit_code
+
+
+def _something_above(applied: Applied) -> bool:
+    """Whether lines came since the plan, which ends in an empty one; a log tells every stage."""
+    return bool(applied.report.results or applied.problems) or not is_terminal(sys.stderr)
 
 
 def _say_how_to_write_again(flow: Flow, request: _Request, applied: Applied) -> None:

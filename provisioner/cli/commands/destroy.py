@@ -22,11 +22,13 @@ from provisioner.cli.options import (
     screen_options,
     session_of,
     stack_option,
+    timeout_option,
     yes_option,
 )
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.results import applied_document, closing_line
 from provisioner.cli.report import show
+from provisioner.errors.harmless import clean
 from provisioner.manifest import Manifests
 from provisioner.pipeline import Wish
 from provisioner.plan.words import counted, unchanged
@@ -49,7 +51,7 @@ class _Request:
 @click.option(
     "--prune-subscriptions", is_flag=True, help="Also Marketplace subscriptions without endpoint."
 )
-@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
+@timeout_option
 @stack_option
 @azure_options
 @screen_options
@@ -99,7 +101,7 @@ async def _destroy(flow: Flow, request: _Request) -> int:
         print_document(applied_document([], applied), request.output_format)
     elif prepared.plan.empty:
         reasons = [counted(reason, count) for reason, count in unchanged(prepared.plan)]
-        click.echo(f"Nothing to destroy{': ' if reasons else ''}{', '.join(reasons)}.")
+        click.echo(clean(f"Nothing to destroy{': ' if reasons else ''}{', '.join(reasons)}."))
     else:
         click.echo(closing_line(prepared.plan, applied, flow.took, "Destroyed"))
     return applied.exit_code

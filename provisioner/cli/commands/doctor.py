@@ -73,7 +73,7 @@ async def _doctor(flow: Flow, request: _Request) -> int:
         prepared = await pipeline.prepare(
             request.manifests, connection.cloud, request.wish, connection.clock, emit
         )
-    findings = (*request.manifests.warnings, *prepared.findings)
+    findings = prepared.findings
     subject = _subject(len(prepared.desired.origins), len(prepared.desired.workspaces))
     files = request.manifests.files
     _print(flow.session, request.output_format, findings, subject, files)

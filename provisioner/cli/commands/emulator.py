@@ -14,7 +14,7 @@ from provisioner.cli.groups import Group
 from provisioner.cli.options import format_option, screen_options
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.words import seconds
-from provisioner.errors import ExitCode, Failed, Problem
+from provisioner.errors import ExitCode, Failed, Problem, Refused
 
 _PORT = click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="0: the last one, or any free one."
@@ -47,9 +47,28 @@ def emulator() -> None:
 @screen_options
 def start(port: int, state: str | None, scenario: str | None) -> None:
     """Start it in the background, unless it runs."""
+    _require_no_other(port, state, scenario)
     path = Path(state) if state else None
     record = loop.run(lambda _: wiring.start_emulator(port=port, state=path, scenario=scenario))
     click.echo(f"emulator at {record.url} (process {record.pid})")
+
+
+def _require_no_other(port: int, state: str | None, scenario: str | None) -> None:
+    """Raises Refused when the one that runs was not started as these options say."""
+    given = [name for name, value in (("--state", state), ("--scenario", scenario)) if value]
+    record = loop.run(lambda _: wiring.emulator_status()) if port or given else None
+    if record is None:
+        return
+    given += ["--port"] * (port not in (0, record.port))
+    if given:
+        raise Refused(
+            Problem(
+                codes.EMULATOR_RUNS,
+                f"The emulator of this folder runs already, at {record.url}; "
+                f"{' and '.join(given)} would have no effect.",
+                "stop it first: provision emulator stop",
+            )
+        )
 
 
 @emulator.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -41,6 +42,7 @@ def init(file: str, force: bool) -> None:
     except OSError as error:  # a full disk names no file
         error.filename = error.filename or str(path)
         raise
+    quoted = shlex.quote(str(path))
     click.echo(f"Wrote {path}. Next:")
-    click.echo(f"  provision validate -f {path}")
-    click.echo(f"  provision apply --emulator -f {path}")
+    click.echo(f"  provision validate -f {quoted}")
+    click.echo(f"  provision apply --emulator -f {quoted}")

@@ -26,13 +26,15 @@ from provisioner.cli.options import (
     session_of,
     stack_option,
 )
-from provisioner.cli.reach import choose, credentials, key_of
+from provisioner.cli.reach import choose, credentials, key_of, require_managed
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.words import seconds
 from provisioner.cli.report import show
-from provisioner.cli.session import is_terminal
+from provisioner.cli.session import in_runner, is_terminal
+from provisioner.cli.types import Span
 from provisioner.desired import desired
 from provisioner.errors import ExitCode, Problem, UsageError
+from provisioner.errors.harmless import clean, inert, json_text
 from provisioner.inference import (
     Api,
     Call,
@@ -50,8 +52,11 @@ from provisioner.manifest import Manifests
 from provisioner.publish import Published, published
 
 F = TypeVar("F", bound=Callable[..., object])
-_UNSAFE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Control characters but tab and newline: a model's words must not steer the terminal."""
+_UNSAFE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e]")
+"""Control characters but tab and newline: a model's words must not steer the terminal, nor turn
+the text of a line around."""
+_HALVES: Final = re.compile(r"[\ud800-\udfff]")
+"""Of surrogate pairs: JSON can say them, no stream can carry them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +121,8 @@ def _parameter_options(function: F) -> F:
 @_parameter_options
 @click.option("--deployment", metavar="NAME",
               help="A deployment of a managed endpoint, whatever the traffic.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(0.1), default=120.0, show_default=True,
-              metavar="SECONDS", help="The longest silence.")  # fmt: skip
+@click.option("--timeout", type=Span(0.1, bare=True), default="2m", show_default=True,
+              metavar="SPAN", help="The longest silence.")  # fmt: skip
 @stack_option
 @azure_options
 @screen_options
@@ -146,8 +151,10 @@ def _request(options: Mapping[str, Any]) -> _Request:
     warnings = call.check()
     manifests: Manifests = load(options["filenames"], options["labels"])
     wanted = desired(manifests, stack=options["stack"])
+    chosen = choose(options["name"], list(published(wanted)))
+    require_managed(chosen, options["deployment"])
     return _Request(
-        choose(options["name"], list(published(wanted))),
+        chosen,
         call,
         warnings,
         options["output_format"],
@@ -186,7 +193,7 @@ async def _invoke(flow: Flow, request: _Request) -> int:
         )
 
         def waiting(delay: float, why: Problem) -> None:
-            click.echo(f"{why.what} Again in {seconds(delay)}.", err=True)
+            click.echo(clean(f"{why.what} Again in {seconds(delay)}."), err=True)
 
         begun = time.monotonic()
         client = Client(endpoint, connection.clock, timeout=request.timeout, waiting=waiting)
@@ -225,26 +232,39 @@ async def _streamed(client: Client, request: _Request) -> tuple[Sequence[Piece],
 
 
 class _Printed:
-    """The first answer on the screen; its line is ended even when the answer is not."""
+    """The first answer on the screen; its line is ended even when the answer is not.
+
+    Under a pipeline's runner only whole lines are printed: a command in one could come in pieces.
+    """
 
     def __init__(self) -> None:
         self._open = False
+        self._held = ""
 
     def add(self, pieces: Iterable[Piece]) -> None:
         for piece in pieces:
             if piece.index == 0 and piece.text:
-                text = _safe(piece.text)
-                click.echo(text, nl=False)
-                self._open = not text.endswith("\n")
+                text = self._held + piece.text
+                if in_runner():
+                    lines, end, self._held = text.rpartition("\n")
+                    text = lines + end
+                self._print(text)
+
+    def _print(self, text: str) -> None:
+        if text:
+            click.echo(_safe(text), nl=False)
+            self._open = not text.endswith("\n")
 
     def end(self) -> None:
+        self._print(self._held)
+        self._held = ""
         if self._open:
             click.echo()
             self._open = False
 
 
 def _json_line(chunk: Chunk) -> None:
-    click.echo(json.dumps(chunk.document, ensure_ascii=False, separators=(",", ":")))
+    click.echo(json_text(chunk.document, separators=(",", ":")))
 
 
 def _print_all(pieces: Sequence[Piece], first: int = 1) -> None:
@@ -256,8 +276,12 @@ def _print_all(pieces: Sequence[Piece], first: int = 1) -> None:
 
 
 def _safe(text: str) -> str:
-    """Text for whoever reads it: as it is for a program, without control codes for a terminal."""
-    return _UNSAFE.sub("�", text) if is_terminal(sys.stdout) else text
+    """Text for whoever reads it: as it is for a program, without control codes for a terminal,
+    without commands for a pipeline's runner."""
+    text = _HALVES.sub("�", text)
+    if is_terminal(sys.stdout):
+        return _UNSAFE.sub("�", text)
+    return inert(text) if in_runner() else text
 
 
 def _end(flow: Flow, pieces: Sequence[Piece], usage: Usage | None, took: float) -> int:

@@ -23,6 +23,7 @@ from provisioner.cli.options import (
 )
 from provisioner.cli.reach import choose, credentials, key_of
 from provisioner.cli.render.documents import print_document
+from provisioner.cli.types import WAIT
 from provisioner.desired import desired
 from provisioner.errors import ExitCode, Problem, Refused
 from provisioner.events import Emit
@@ -80,9 +81,10 @@ def show(ctx: click.Context, /, **options: Any) -> int:
 @click.argument("name")
 @manifest_options
 @format_option("text", "json", "yaml")
-@click.option("--grace", type=click.FloatRange(0), default=30.0, show_default=True,
-              metavar="SECONDS",
-              help="Time to read the outputs again before an old key ends.")  # fmt: skip
+@click.option(
+    "--grace", type=WAIT, default="30s", show_default=True, metavar="SPAN",
+    help="Time to read the outputs again before an old key ends.",
+)  # fmt: skip
 @stack_option
 @azure_options
 @screen_options

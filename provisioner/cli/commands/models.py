@@ -26,6 +26,7 @@ from provisioner.cloud import CloudReader, RegistryModel
 from provisioner.errors import ExitCode, Failed, Problem, Severity, UsageError
 from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
+from provisioner.manifest.near import near
 from provisioner.preflight.subscription import MACHINE_LEARNING
 from provisioner.resources import AgreementId, MarketplacePlan, ModelRef, normal_region
 
@@ -79,10 +80,22 @@ def list_models(ctx: click.Context, /, **options: object) -> int:
         _text(options["registry"]),
     )
     session, form = session_of(ctx), str(options["output_format"])
+    _require_known(ctx, chosen)
     if options["offline"]:
         _print_list(session, form, [one for one in _shipped() if chosen.fits(one)])
         return ExitCode.DONE
     return loop.run(lambda interrupts: _list(Flow(session, interrupts), chosen, form))
+
+
+def _require_known(ctx: click.Context, chosen: _Filter) -> None:
+    """Raises BadParameter for a region that is none of Azure's; a registry may be one's own."""
+    regions = catalog.load().regions
+    if chosen.region is None or normal_region(chosen.region) in regions:
+        return
+    meant = near(chosen.region, regions)
+    advice = f'; did you mean "{meant}"?' if meant else ""
+    message = f'"{chosen.region}" is not an Azure region{advice}'
+    raise click.BadParameter(message, ctx, param_hint="'--region'")
 
 
 async def _list(flow: Flow, chosen: _Filter, form: str) -> int:
@@ -122,11 +135,8 @@ def _print_list(session: Session, form: str, entries: Sequence[Entry]) -> None:
     elif entries:
         click.echo(models_table(entries, _today(), width(sys.stdout)), nl=False)
         dated = max((one.known.dated for one in entries if one.known), default=None)
-        click.echo(
-            f"{_counted(entries)}; the catalogue is of {dated}. More of one: "
-            "provision models show NAME",
-            err=True,
-        )
+        click.echo(f"{_counted(entries)}; the catalogue is of {dated}.", err=True)
+        click.echo("More of one: provision models show NAME", err=True)
     else:
         click.echo("No model matches.", err=True)
 
@@ -197,7 +207,7 @@ async def _with_provider(cloud: CloudReader, entry: Entry, subscription: str) ->
 
 def _print_one(form: str, entry: Entry) -> None:
     if form == "text":
-        click.echo(model_page(entry, _today()), nl=False)
+        click.echo(model_page(entry, _today(), width(sys.stdout)), nl=False)
     else:
         print_document(model_document(entry, _today()), form)
 

@@ -25,7 +25,9 @@ from provisioner.cli.render.documents import print_document
 from provisioner.cli.report import show
 from provisioner.desired import desired
 from provisioner.errors import ExitCode, Failed
+from provisioner.errors.harmless import clean
 from provisioner.manifest import Manifests
+from provisioner.manifest.selector import Selector
 from provisioner.outputs import EndpointCredentials, Status
 from provisioner.outputs.content import secret_of, shell_lines
 from provisioner.outputs.types import SinkError
@@ -59,7 +61,7 @@ def output(
     /,
     name: str,
     filenames: tuple[str, ...],
-    labels: dict[str, str],
+    labels: Selector,
     **options: object,
 ) -> int:
     """Show or write one deployment's URL and key.
@@ -75,8 +77,19 @@ def output(
         export=bool(options["export"]),
         write=bool(options["write"]),
     )
+    _require_one_wish(ctx, request)
     session = session_of(ctx)
     return loop.run(lambda interrupts: _output(Flow(session, interrupts), request))
+
+
+def _require_one_wish(ctx: click.Context, request: _Request) -> None:
+    """Raises UsageError where one option would silently win over another."""
+    flags = (("--key", request.key), ("--export", request.export), ("--write", request.write))
+    given = [name for name, on in flags if on]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other.", ctx)
+    if request.export and request.output_format != "text":
+        raise click.UsageError("--export prints shell lines; it takes no -o.", ctx)
 
 
 async def _output(flow: Flow, request: _Request) -> int:
@@ -114,7 +127,7 @@ def _written(
     show([result.problem for result in failed if result.problem], flow.session)
     if request.output_format == "text":
         for result in results:
-            click.echo(f"{result.status}: {result.target} ({result.sink})")
+            click.echo(clean(f"{result.status}: {result.target} ({result.sink})"))
         if not results:
             click.echo(f"{chosen.origin.name} names no outputs.")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from provisioner.cli.options import (
     session_of,
     stack_option,
 )
-from provisioner.cli.planfile import Chosen, choose, write_plan
+from provisioner.cli.planfile import Chosen, choose, require_no_file, write_plan
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.plans import judged, plan_text
 from provisioner.cli.report import show
@@ -48,7 +49,9 @@ class _Request:
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Leave with 2 when there are changes, 0 when none."
 )
-@click.option("--out", metavar="FILE", help="Save the plan for `provision apply FILE`.")
+@click.option(
+    "--out", type=click.Path(), metavar="FILE", help="Save the plan for `provision apply FILE`."
+)
 @wish_options
 @stack_option
 @azure_options
@@ -64,6 +67,8 @@ def plan(ctx: click.Context, /, **options: Any) -> int:
         chosen, options["output_format"], options["detailed_exitcode"], options["out"]
     )
     session = session_of(ctx)
+    if request.out is not None:
+        require_no_file(request.out)
     return loop.run(lambda interrupts: _plan(Flow(session, interrupts), request))
 
 
@@ -82,9 +87,8 @@ async def _plan(flow: Flow, request: _Request) -> int:
         return ExitCode.REFUSED
     if request.out is not None:
         write_plan(request.out, prepared.plan, basis)
-        click.echo(
-            f"Saved as {request.out}; apply it with: provision apply {request.out}", err=True
-        )
+        command = f"provision apply {shlex.quote(request.out)}"
+        click.echo(f"Saved as {request.out}; apply it with: {command}", err=True)
     changes = request.detailed and not prepared.plan.empty
     return ExitCode.CHANGES if changes else ExitCode.DONE
 

@@ -15,7 +15,14 @@ from provisioner import pipeline
 from provisioner.cli import loop
 from provisioner.cli.flow import Flow
 from provisioner.cli.groups import Command
-from provisioner.cli.options import azure_options, format_option, screen_options, session_of
+from provisioner.cli.options import (
+    azure_options,
+    format_option,
+    screen_options,
+    session_of,
+    timeout_option,
+    yes_option,
+)
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.doomed import doomed_document, doomed_table, renewed_lines
 from provisioner.cli.render.results import applied_document, closing_line
@@ -50,8 +57,8 @@ class _Request:
     "--stack", envvar="PROVISION_STACK", metavar="NAME", help="Only this stack's; by default all."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would go; delete nothing.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
+@yes_option
+@timeout_option
 @format_option("text", "json", "yaml")
 @azure_options
 @screen_options

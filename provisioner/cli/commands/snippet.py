@@ -21,7 +21,7 @@ from provisioner.cli.options import (
     session_of,
     stack_option,
 )
-from provisioner.cli.reach import choose, credentials, key_of
+from provisioner.cli.reach import choose, credentials, key_of, require_managed
 from provisioner.cli.session import Session
 from provisioner.desired import desired
 from provisioner.errors import ExitCode
@@ -75,6 +75,7 @@ def _request(options: Mapping[str, Any], session: Session) -> _Request:
     manifests = load(options["filenames"], options["labels"])
     wanted = desired(manifests, stack=options["stack"])
     chosen = choose(options["name"], list(published(wanted)))
+    require_managed(chosen, options["deployment"])
     names, command = _environment(chosen, options["filenames"], session)
     facts = Facts(
         title=f"{chosen.origin.name} ({chosen.model.short})",

@@ -27,6 +27,7 @@ from provisioner.errors import Failed
 from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.manifest import Manifests
+from provisioner.manifest.selector import Selector
 from provisioner.observe import observe
 
 
@@ -47,7 +48,7 @@ class _Request:
 def status(
     ctx: click.Context,
     filenames: tuple[str, ...],
-    labels: dict[str, str],
+    labels: Selector,
     output_format: str,
     stack: str,
 ) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 
@@ -14,6 +14,7 @@ from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.problems import problem_document, summary
 from provisioner.cli.report import show
 from provisioner.errors import ExitCode, InvalidManifest, Problem
+from provisioner.manifest.selector import Selector
 
 
 @click.command(cls=Command)
@@ -22,7 +23,7 @@ from provisioner.errors import ExitCode, InvalidManifest, Problem
 @screen_options
 @click.pass_context
 def validate(
-    ctx: click.Context, filenames: tuple[str, ...], labels: dict[str, str], output_format: str
+    ctx: click.Context, filenames: tuple[str, ...], labels: Selector, output_format: str
 ) -> int:
     """Check manifests, offline.
 
@@ -43,7 +44,7 @@ def validate(
     return ExitCode.DONE if loaded is not None else ExitCode.INVALID_MANIFEST
 
 
-def load(filenames: Sequence[str], labels: Mapping[str, str]) -> manifest.Manifests:
+def load(filenames: Sequence[str], labels: Selector) -> manifest.Manifests:
     """The manifests of a command line, narrowed by its labels. Raises InvalidManifest."""
     manifests = manifest.load(filenames, stdin=sys.stdin)
     return manifests.select(labels) if labels else manifests

@@ -27,6 +27,7 @@ from provisioner.cli.options import (
     screen_options,
     session_of,
     stack_option,
+    timeout_option,
 )
 from provisioner.cli.planfile import choose
 from provisioner.cli.render.rows import rows
@@ -70,7 +71,7 @@ class _Watch:
 )  # fmt: skip
 @click.option("--once", is_flag=True, help="One cycle, then leave with its exit code.")
 @click.option("--allow-destroy", is_flag=True, help="Replace or delete live endpoints if need be.")
-@click.option("--timeout", type=click.FloatRange(1), metavar="SECONDS", help="Limit of a step.")
+@timeout_option
 @wish_options
 @stack_option
 @azure_options

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from provisioner.apply import Report
 from provisioner.cli.render.rows import aligned
+from provisioner.errors.harmless import clean
 from provisioner.plan.words import duration, span
 from provisioner.reap import Doomed
 from provisioner.resources import instant_text
@@ -37,8 +38,8 @@ def _folded(one: Doomed) -> list[str]:
 def _cells(one: Doomed) -> tuple[str, ...]:
     left = f"{span(one.left)}" if one.left > timedelta(0) else f"{span(-one.left)} ago"
     return (
-        one.name,
-        one.stack,
+        clean(one.name),
+        clean(one.stack),
         one.id.kind.noun,
         one.id.workspace.name,
         instant_text(one.deadline.instant) + (" (Azure)" if one.deadline.by_azure else ""),
@@ -69,7 +70,8 @@ def renewed_lines(doomed: Sequence[Doomed], report: Report) -> list[str]:
         away = report.away(one.id)
         if one.renew_for is not None and away is not None:
             lines.append(
-                f"{one.name} is back under the same URL for {span(one.renew_for)}; it was away "
-                f"for {duration(away)}. Its keys are new: apply its manifest to write them."
+                f"{clean(one.name)} is back under the same URL for {span(one.renew_for)}; "
+                f"it was away for {duration(away)}. Its keys are new: apply its manifest to write "
+                "them."
             )
     return lines

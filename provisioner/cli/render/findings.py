@@ -7,15 +7,22 @@ line (GitHub code scanning, Azure DevOps).
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Final
 from urllib.parse import quote
 
 import provisioner
-from provisioner.cli.render.problems import clean, problem_document, problem_text, summary
+from provisioner.cli.render.problems import problem_document, problem_text, summary
 from provisioner.errors import Code, Position, Problem, Severity
+from provisioner.errors.harmless import (
+    as_code,
+    as_html,
+    as_markdown,
+    clean,
+    json_text,
+    longest_backticks,
+)
 
 SARIF_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _MARKS: Final = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.NOTE: "ℹ️"}
@@ -53,12 +60,12 @@ def findings_document(findings: Sequence[Problem], subject: str) -> dict[str, ob
 
 def findings_markdown(findings: Sequence[Problem], subject: str) -> str:
     """A comment for a pull request: a table for the eye, and the details below it."""
-    lines = ["### provision doctor", "", f"{_escaped(verdict(findings, subject))}", ""]
+    lines = ["### provision doctor", "", as_markdown(verdict(findings, subject)), ""]
     if not findings:
         return "\n".join(lines)
     lines += ["| | where | what | who |", "|---|---|---|---|"]
     for one in findings:
-        cells = (_MARKS[one.severity], _where(one), _escaped(one.what), _escaped(one.mender))
+        cells = (_MARKS[one.severity], _where(one), as_markdown(one.what), as_markdown(one.mender))
         lines.append(f"| {' | '.join(cells)} |")
     lines.append("")
     for one in findings:
@@ -67,47 +74,28 @@ def findings_markdown(findings: Sequence[Problem], subject: str) -> str:
 
 
 def _section(one: Problem) -> list[str]:
-    head = f"<b>{_html(one.code.id)}</b>: {_html(one.what)}"
+    head = f"<b>{as_html(one.code.id)}</b>: {as_html(one.what)}"
     lines = ["<details>", f"<summary>{_MARKS[one.severity]} {head}</summary>", ""]
     if one.position is not None and one.position.snippet.strip():
-        lines += [f"`{one.position}`", "", *_fenced([one.position.snippet]), ""]
+        lines += [as_code(str(one.position)), "", *_fenced([one.position.snippet]), ""]
     if one.details:
         lines += [*_fenced(one.details), ""]
-    lines += [f"**Fix** ({_escaped(one.mender)}): {_escaped(one.hint)}", ""]
+    lines += [f"**Fix** ({as_markdown(one.mender)}): {as_markdown(one.hint)}", ""]
     if one.resource:
-        lines += [f"On `{_code(one.resource)}`", ""]
+        lines += [f"On {as_code(one.resource)}", ""]
     if one.correlation_id:
-        lines += [f"Correlation id `{_code(one.correlation_id)}`", ""]
+        lines += [f"Correlation id {as_code(one.correlation_id)}", ""]
     return [*lines, "</details>", ""]
 
 
 def _where(one: Problem) -> str:
-    return f"`{_code(str(one.position))}`" if one.position is not None else ""
+    return as_code(str(one.position)) if one.position is not None else ""
 
 
 def _fenced(texts: Iterable[str]) -> list[str]:
     lines = [clean(line) for text in texts for line in text.splitlines()]
-    fence = "```"
-    while any(fence in line for line in lines):
-        fence += "`"
+    fence = "`" * max(3, longest_backticks("\n".join(lines)) + 1)
     return [fence, *lines, fence]
-
-
-def _code(text: str) -> str:
-    return clean(text).replace("`", "'").replace("|", "\\|")
-
-
-def _html(text: str) -> str:
-    plain = clean(text)
-    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line, in a table cell too."""
-    marked = _html(" ".join(text.split()))
-    for mark in ("\\", "`", "*", "_", "[", "]", "|", "#"):
-        marked = marked.replace(mark, f"\\{mark}")
-    return marked
 
 
 def findings_sarif(findings: Sequence[Problem], files: Sequence[str] = ()) -> str:
@@ -136,7 +124,7 @@ def findings_sarif(findings: Sequence[Problem], files: Sequence[str] = ()) -> st
             }
         ],
     }
-    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+    return json_text(log, indent=2) + "\n"
 
 
 def _rule(code: Code) -> dict[str, object]:
@@ -188,7 +176,7 @@ def _artifact(file: str) -> dict[str, object]:
     path = PurePath(file)
     if path.is_absolute():
         return {"uri": path.as_uri()}
-    plain = quote(path.as_posix())
+    plain = quote(path.as_posix(), errors="surrogatepass")
     return {"uri": plain.removeprefix("./"), "uriBaseId": "%SRCROOT%"}
 
 
@@ -196,4 +184,4 @@ def _fingerprint(one: Problem) -> str:
     """The same for the same finding in the next run, wherever its line has moved to."""
     file = one.position.file if one.position is not None else ""
     parts = (one.code.id, file, one.resource or "", one.what)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]

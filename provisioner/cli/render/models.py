@@ -8,8 +8,9 @@ from datetime import date
 from typing import Final
 
 from provisioner.catalog import CatalogModel, Lifecycle, Stage
-from provisioner.cli.render.problems import clean
+from provisioner.cli.render.problems import wrapped
 from provisioner.cloud import Agreement, RegistryModel
+from provisioner.errors.harmless import clean
 
 TARGETS: Final = ("serverless", "managedCompute")
 
@@ -67,13 +68,16 @@ class Entry:
 
 
 def models_table(entries: Sequence[Entry], today: date, width: int | None = None) -> str:
-    """One line per model; where the screen is too narrow, the regions are left out."""
+    """One line per model; where the screen is too narrow, the regions are left out, then who
+    sells it, and at last the targets go below their model."""
     head = ["MODEL", "TARGETS", "SOLD BY", "SERVERLESS REGIONS"]
     lines = [head, *(_cells(one, today) for one in entries)]
-    text = _aligned(lines)
-    if width is not None and any(len(line) > width for line in text):
-        text = _aligned([line[:-1] for line in lines])
-    return "\n".join(text) + "\n"
+    for columns in (4, 3, 2):
+        text = _aligned([line[:columns] for line in lines])
+        if width is None or all(len(line) <= width for line in text):
+            return "\n".join(text) + "\n"
+    rows = (f"{model}\n  {targets or 'no known target'}\n" for model, targets, *_ in lines[1:])
+    return "".join(rows)
 
 
 def _cells(entry: Entry, today: date) -> list[str]:
@@ -193,19 +197,20 @@ def _dates(lifecycle: Lifecycle | None, today: date) -> dict[str, object]:
     return {"lifecycle": document}
 
 
-def model_page(entry: Entry, today: date) -> str:
-    """The document as indented lines: names to the left, values to the right."""
-    return "\n".join(_lines(model_document(entry, today), "")) + "\n"
+def model_page(entry: Entry, today: date, width: int | None = None) -> str:
+    """The document as indented lines: names to the left, values to the right; long lists go on
+    below, further in."""
+    return "\n".join(_lines(model_document(entry, today), "", width)) + "\n"
 
 
-def _lines(document: Mapping[str, object], indent: str) -> list[str]:
-    lines = []
+def _lines(document: Mapping[str, object], indent: str, width: int | None) -> list[str]:
+    lines: list[str] = []
     for name, value in document.items():
         label = "".join(f" {char.lower()}" if char.isupper() else char for char in name)
         if isinstance(value, Mapping):
-            lines += [f"{indent}{label}:", *_lines(value, f"{indent}  ")]
+            lines += [f"{indent}{label}:", *_lines(value, f"{indent}  ", width)]
         else:
-            lines.append(f"{indent}{label}: {_value(value)}")
+            lines += wrapped(f"{label}: {_value(value)}", indent, f"{indent}  ", width)
     return lines
 
 

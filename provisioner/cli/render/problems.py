@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from provisioner.errors import Position, Problem, Severity
+from provisioner.errors.harmless import clean
 
 _COLORS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
@@ -25,21 +26,21 @@ def problem_text(problem: Problem, *, width: int | None = None, color: bool = Fa
     lines: list[str] = []
     if problem.position is not None:
         lines.append(f"{head} {clean(str(problem.position))}")
-        lines += _wrapped(problem.what, "  ", "  ", width)
+        lines += wrapped(problem.what, "  ", "  ", width)
         lines += _snippet(problem.position, width, paint)
     else:
         plain = f"{severity}[{problem.code.id}]: "
-        first, *rest = _wrapped(problem.what, plain, "  ", width)
+        first, *rest = wrapped(problem.what, plain, "  ", width)
         lines += [f"{head} {first[len(plain) :]}", *rest]
     for detail in problem.details:
-        lines += _wrapped(detail, "  | ", "  |   ", width)
+        lines += wrapped(detail, "  | ", "  |   ", width)
     if problem.resource:
         lines.append(f"  on:  {clean(problem.resource)}")
     if problem.correlation_id:
         lines.append(f"  correlation id: {clean(problem.correlation_id)}")
     if severity is not Severity.NOTE:  # nothing is broken: nobody has to mend it
-        lines += _wrapped(str(problem.mender), "  who: ", "       ", width)
-    lines += _wrapped(problem.hint, "  fix: ", "       ", width)
+        lines += wrapped(str(problem.mender), "  who: ", "       ", width)
+    lines += wrapped(problem.hint, "  fix: ", "       ", width)
     return "\n".join(lines) + "\n"
 
 
@@ -74,11 +75,6 @@ def summary(problems: Iterable[Problem]) -> str:
     )
 
 
-def clean(text: str) -> str:
-    """`text` without control characters: nothing that is quoted may drive a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
 class _Paint:
     def __init__(self, color: bool) -> None:
         self._color = color
@@ -87,7 +83,7 @@ class _Paint:
         return click.style(text, fg=fg, bold=bold) if self._color else text
 
 
-def _wrapped(text: str, first: str, rest: str, width: int | None) -> list[str]:
+def wrapped(text: str, first: str, rest: str, width: int | None) -> list[str]:
     """Lines of `text` with its own line breaks kept, each wrapped at `width`."""
     lines: list[str] = []
     for line in text.splitlines() or [""]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -11,14 +10,21 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from provisioner.cli.render.problems import clean, problem_text
-from provisioner.cli.render.words import event_document, seconds, sentence, stage_words
+from provisioner.cli.render.problems import problem_text
+from provisioner.cli.render.words import (
+    event_document,
+    interrupted,
+    seconds,
+    sentence,
+    stage_words,
+)
 from provisioner.cli.session import Session, is_terminal
+from provisioner.errors.harmless import clean, json_text
 from provisioner.events import (
     Event,
     Noticed,
@@ -89,7 +95,7 @@ class JsonLines(_Base):
 
     def _write(self, document: dict[str, object]) -> None:
         time = self._now().isoformat(timespec="milliseconds")
-        line = json.dumps({"time": time, **document}, ensure_ascii=False)
+        line = json_text({"time": time, **document})
         self._stream.write(line + "\n")
         self._stream.flush()
 
@@ -158,6 +164,7 @@ class LiveView(_Base):
     """Running steps with a spinner and their seconds; ended ones stay above as lines.
 
     Drawn by a task of the event loop, ten times a second; never more lines than the screen has.
+    What ended between two drawings is printed at once: each print draws all that runs again.
     """
 
     def __init__(
@@ -167,6 +174,7 @@ class LiveView(_Base):
         self._unicode = (console.encoding or "").lower().startswith("utf")
         self._running: dict[str, _Running] = {}
         self._titles: dict[str, str] = {}
+        self._ended: list[RenderableType] = []
         self._stage = ""
         self._done = 0
         self._total: int | None = None
@@ -190,6 +198,7 @@ class LiveView(_Base):
             self._painter.cancel()
         self._running.clear()
         self._stage = ""
+        self._print_ended()
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
@@ -210,6 +219,7 @@ class LiveView(_Base):
                 self._done += 1
                 self._line(event)
             case Noticed(problem):
+                self._print_ended()
                 color = not self._console.no_color
                 text = problem_text(problem, width=self._console.width, color=color)
                 self._console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
@@ -219,6 +229,7 @@ class LiveView(_Base):
                 self.say(sentence(event, self._titles) or "")
 
     def say(self, text: str) -> None:
+        self._print_ended()
         self._console.print(Text(clean(text)))
 
     def _note(self, step: str, note: str) -> None:
@@ -236,17 +247,25 @@ class LiveView(_Base):
         if event.outcome is Outcome.FAILED and event.problem is not None:
             text.append(f": {clean(event.problem.what)}", style="red")
         elif event.outcome is Outcome.INTERRUPTED:
-            text.append(": left running in Azure", style=color)
+            text.append(f": {clean(interrupted(event))}", style=color)
         elif event.outcome is Outcome.SKIPPED:
             text.append(f": skipped, {clean(event.because or 'not needed')}", style=color)
         symbol = Text(mark if self._unicode else ascii_mark, style=color)
         took = "" if event.outcome is Outcome.SKIPPED else seconds(event.seconds)
         grid.add_row(symbol, text, Text(took, style="dim"))
-        self._console.print(grid)
+        self._ended.append(grid)
+
+    def _print_ended(self) -> bool:
+        if not self._ended:
+            return False
+        lines, self._ended = self._ended, []
+        self._console.print(Group(*lines))
+        return True
 
     async def _paint(self) -> None:
         while True:
-            self._live.refresh()
+            if not self._print_ended():
+                self._live.refresh()
             await asyncio.sleep(0.1)
 
     def render(self) -> RenderableType:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from provisioner.apply.executor import RUNS_ON
 from provisioner.cli.render.problems import problem_document
 from provisioner.cli.render.rows import Row, row_document
 from provisioner.cli.render.words import seconds
@@ -26,7 +28,7 @@ _WORDS: Final = {
     Outcome.DONE: "done",
     Outcome.FAILED: "failed",
     Outcome.SKIPPED: "skipped",
-    Outcome.INTERRUPTED: "left running",
+    Outcome.INTERRUPTED: "interrupted",
 }
 
 
@@ -34,12 +36,17 @@ def closing_line(plan: Plan, applied: Applied, took: float, done: str = "Applied
     """`Applied in 8.3s: 13 created, 1 changed.`, or what did not go well; `took` in seconds."""
     results = applied.report.results
     counts = {outcome: len(applied.report.of(outcome)) for outcome in Outcome}
-    parts = [f"{count} {_WORDS[outcome]}" for outcome, count in counts.items() if count]
+    running = sum(one.because == RUNS_ON for one in applied.report.of(Outcome.INTERRUPTED))
+    told = Counter({_WORDS[outcome]: count for outcome, count in counts.items()})
+    told.subtract({"interrupted": running})
+    told["left running"] = running
+    parts = [f"{count} {word}" for word, count in told.items() if count]
     steps = "1 step" if len(results) == 1 else f"{len(results)} steps"
     if counts[Outcome.DONE] == len(results):
         done_to = [f"{count} {_DONE[name]}" for name, count in plan.counts().items() if count]
         return f"{done} in {seconds(took)}: {', '.join(done_to) or steps}."
-    left = "\nRun the same command again to go on." if counts[Outcome.INTERRUPTED] else ""
+    stopped = applied.report.stopped or counts[Outcome.INTERRUPTED]
+    left = "\nRun the same command again to go on." if stopped else ""
     return f"{done} in part: of {steps}, {', '.join(parts)}.{left}"
 
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from provisioner.apply import Report
-from provisioner.cli.render.problems import clean
 from provisioner.cloud import Observed
 from provisioner.desired import Desired
+from provisioner.errors.harmless import clean
 from provisioner.events import Outcome
 from provisioner.inference import base_url
 from provisioner.outputs import SinkResult, Status
@@ -102,8 +102,8 @@ def _row(one: Published, lives: Mapping[ResourceId, AnyLive]) -> Row:
     if not isinstance(endpoint.resource, OnlineEndpoint):
         return row
     # A blue/green rollout lets two names take turns: the one with more traffic is the deployment.
-    traffic = endpoint.resource.traffic
-    name = one.deployment or one.origin.name
+    traffic = {name.lower(): share for name, share in endpoint.resource.traffic.items()}
+    name = (one.deployment or one.origin.name).lower()
     slots = sorted((name, other_slot(name)), key=lambda slot: -traffic.get(slot, 0))
     found = (lives.get(_slot(one, name)) for name in slots)
     deployment = next((live for live in found if live is not None), None)

@@ -97,9 +97,14 @@ def _finished(event: StepFinished) -> str:
         case Outcome.SKIPPED:
             return f"{event.title}: skipped ({event.because or 'not needed'})"
         case Outcome.INTERRUPTED:
-            return f"{event.title}: left running in Azure after {seconds(event.seconds)}"
+            return f"{event.title}: {interrupted(event)} (after {seconds(event.seconds)})"
         case _:
             assert_never(event.outcome)
+
+
+def interrupted(event: StepFinished) -> str:
+    """What became of a step that was given up."""
+    return event.because or "interrupted"
 
 
 def event_document(event: Event) -> dict[str, object]:
