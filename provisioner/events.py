@@ -91,7 +91,8 @@ class Noticed:
 class TermsAccepted:
     """Consent on record: which offer, for which workspace or subscription, on whose word.
 
-    `instant` is RFC 3339 UTC; `by` names the flag or the manifest position that gave consent.
+    `instant` is RFC 3339 UTC; `by` names who is signed in, as far as the token tells, and the flag
+    or the manifest position that gave consent.
     """
 
     offer: str

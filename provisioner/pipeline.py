@@ -42,12 +42,14 @@ WRONG_CLOCK = define(
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the person asked for besides the manifests."""
+    """What the person asked for besides the manifests. `who` is signed in, if that is known: terms
+    are accepted in that name."""
 
     stack: str = "default"
     accept_terms: bool = False
     planning: planning.Options = field(default_factory=planning.Options)
     checks: preflight.Options = field(default_factory=preflight.Options)
+    who: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ async def prepare(
 
     Raises InvalidManifest, or Failed when Azure cannot be read.
     """
-    wanted = desired(manifests, stack=wish.stack, accept_terms=wish.accept_terms)
+    wanted = desired(manifests, stack=wish.stack, accept_terms=wish.accept_terms, accepts=wish.who)
     options = wish.planning
     async with _stage("observe", clock, emit):
         observed = await observe(cloud, wanted, whole=options.prune)

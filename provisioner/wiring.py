@@ -54,6 +54,8 @@ class Connection:
     label: str | None = None
     ca_bundle: Path | None = None
     vault: Callable[[str], SecretStore] | None = None
+    who: str | None = None
+    """Who is signed in, as far as the token tells."""
 
 
 @asynccontextmanager
@@ -64,7 +66,7 @@ async def connect(which: Which) -> AsyncIterator[Connection]:
     # The adapter keeps the machine's own time: tokens and waits know no other.
     async with azure.connect(settings, SystemClock(), clock.heard) as cloud:
         vault = None if settings.emulator else cloud.vaults
-        yield Connection(cloud, clock, label, settings.ca_bundle, vault)
+        yield Connection(cloud, clock, label, settings.ca_bundle, vault, cloud.who)
 
 
 async def read_az_ml_files(

@@ -196,7 +196,7 @@ def _account(context: Context, step: Subscribe, live: AnyLive) -> None:
 
 
 def _accepted(context: Context, step: Subscribe, offer: str, scope: str) -> None:
-    by = step.consent.by if step.consent is not None else ""
+    by = step.consent.signature if step.consent is not None else ""
     context.emit(TermsAccepted(offer, scope, by, instant_text(context.clock.now())))
 
 

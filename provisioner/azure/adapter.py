@@ -69,7 +69,8 @@ _SHAPES: Final[dict[Kind, Shape[Any]]] = {
 class AzureCloud:
     """Implements `provisioner.cloud.Cloud`. Every method raises CloudError and nothing else."""
 
-    def __init__(self, arm: Arm, registries: Registries) -> None:
+    def __init__(self, arm: Arm, registries: Registries, who: str | None = None) -> None:
+        self.who = who
         self._arm = arm
         self._registries = registries
         self._management = Management(arm)

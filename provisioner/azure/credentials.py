@@ -7,6 +7,8 @@ by the synchronous azure-ai-ml. A credential that fails becomes a designed error
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import logging
 import os
 import re
@@ -39,6 +41,35 @@ RETRIES: Final[Mapping[str, Any]] = {
 
 _AADSTS: Final = re.compile(r"AADSTS(\d+)")
 _LOGGER: Final = logging.getLogger(__name__)
+
+
+def bearer_of(token: str) -> str | None:
+    """Who a token says that it is of: a person's sign-in name, else the application, else the
+    object; None for a token that cannot be read.
+
+    For the record only: the signature is the service's to check.
+    """
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return None
+    if not isinstance(claims, dict):
+        return None
+    for prefix, name in _BEARERS:
+        found = claims.get(name)
+        if isinstance(found, str) and found:
+            return f"{prefix}{found}"
+    return None
+
+
+_BEARERS: Final = (
+    ("", "upn"),
+    ("", "unique_name"),
+    ("application ", "appid"),
+    ("application ", "azp"),
+    ("object ", "oid"),
+)
 
 
 class Source(Protocol):

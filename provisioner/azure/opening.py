@@ -76,7 +76,7 @@ async def open_cloud(
             raise credentials.problem_of(refusal, settings, cloud.authority) from error
         async with credentials.Tokens(source, clock) as tokens:
             try:
-                await tokens.get_token_info(scope, options={"enable_cae": True})
+                token = await tokens.get_token_info(scope, options={"enable_cae": True})
             except CloudError as error:
                 raise credentials.problem_of(error, settings, cloud.authority) from error
             arm = Arm(
@@ -89,7 +89,8 @@ async def open_cloud(
                 chance=random.Random(),  # noqa: S311 - jitter, not secrecy
                 heard=heard,
             )
-            yield AzureCloud(arm, Registries(settings, cloud.authority, tokens))
+            who = credentials.bearer_of(token.token)
+            yield AzureCloud(arm, Registries(settings, cloud.authority, tokens), who)
 
 
 async def _describe(settings: Settings, session: aiohttp.ClientSession) -> _Cloud:

@@ -54,8 +54,11 @@ NAME_IS_AMBIGUOUS = define(
 )
 
 
-def desired(manifests: Manifests, *, stack: str, accept_terms: bool = False) -> Desired:
-    """The wishes of `manifests`. `accept_terms` is the consent of the command line.
+def desired(
+    manifests: Manifests, *, stack: str, accept_terms: bool = False, accepts: str | None = None
+) -> Desired:
+    """The wishes of `manifests`. `accept_terms` is the consent of the command line, `accepts` who
+    acts on any consent.
 
     Raises InvalidManifest when manifests of one endpoint contradict each other.
     """
@@ -68,9 +71,8 @@ def desired(manifests: Manifests, *, stack: str, accept_terms: bool = False) -> 
         workspaces.setdefault(workspace.id, workspace)
         target = loaded.document.spec.target
         if target.serverless is not None:
-            serverless.append(
-                _serverless(loaded, target.serverless, workspace, stack, accept_terms)
-            )
+            wish = _serverless(loaded, target.serverless, workspace, stack, accept_terms)
+            serverless.append(_signed(wish, accepts))
         elif target.managed_compute is not None:
             wanted = _deployment(loaded, target.managed_compute, workspace, stack)
             managed.setdefault(wanted.resource.id.endpoint, []).append((loaded, wanted))
@@ -192,6 +194,10 @@ def _plan(
     if known is not None and known.publisher and known.offer and known.plan:
         return MarketplacePlan(known.publisher, known.offer, known.plan)
     return None
+
+
+def _signed(wish: WantedServerless, who: str | None) -> WantedServerless:
+    return replace(wish, consent=replace(wish.consent, who=who)) if wish.consent else wish
 
 
 def _consent(loaded: Loaded[schema.ModelDeployment], accept_terms: bool) -> Consent | None:

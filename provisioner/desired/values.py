@@ -39,9 +39,15 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The acceptance of Marketplace terms; `by` says where it was given."""
+    """The acceptance of Marketplace terms; `by` says where it was given, `who` who acts on it."""
 
     by: str
+    who: str | None = None
+
+    @property
+    def signature(self) -> str:
+        """Whose word it is, as the record has it."""
+        return f"{self.who} ({self.by})" if self.who else self.by
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,14 @@ Cause = Literal[
 ]
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _REGION = re.compile(r"[a-z][a-z0-9]{2,}")
+_FREE = (
+    "freetrial",
+    "lightweighttrial",
+    "azurepass",
+    "awstudent",
+    "azureforstudents",
+    "dreamspark",
+)
 PLACED = (
     "workspaces/serverlessEndpoints",
     "workspaces/onlineEndpoints",
@@ -178,9 +186,7 @@ class Subscription:
     def free(self) -> bool:
         """Free and trial subscriptions cannot buy models (MISSION.md, prerequisites)."""
         plan = self.quota_id.lower()
-        return any(
-            word in plan for word in ("freetrial", "azurepass", "awstudent", "azureforstudents")
-        )
+        return any(word in plan for word in _FREE)
 
     @property
     def suspended(self) -> bool:

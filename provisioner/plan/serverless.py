@@ -154,7 +154,7 @@ def _endpoint(
         if not signs or wish.consent is None:
             return resource
         # A tag value holds 256 characters; what matters most comes first.
-        accepted = f"{instant_text(draft.now)} by {wish.consent.by}"[:256]
+        accepted = f"{instant_text(draft.now)} by {wish.consent.signature}"[:256]
         return replace(resource, tags={**resource.tags, TAG_TERMS: accepted})
 
     item = Item(

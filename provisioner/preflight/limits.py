@@ -8,13 +8,14 @@ limited by the manifest's schema already.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from provisioner.catalog import LIMITS
 from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan import Step
-from provisioner.plan.steps import Create, Delete
+from provisioner.plan.steps import Create, Delete, Rollout
 from provisioner.preflight.case import Case, listed
 from provisioner.resources import (
     Kind,
@@ -106,47 +107,78 @@ def _model(step: Step) -> str:
     return resource.model.name if isinstance(resource, ServerlessEndpoint) else ""
 
 
+@dataclass(slots=True)
+class _Tally:
+    """A count: what is live, what of it goes in time, and what comes."""
+
+    live: int = 0
+    gone: int = 0
+    new: list[Step] = field(default_factory=list)
+
+    def over(self, limit: int) -> tuple[Step, bool] | None:
+        """The step that goes beyond the limit, and whether it does so whatever the order.
+
+        More live than the limit allows is proof that the limit was raised.
+        """
+        if self.live > limit:
+            return None
+        for sure, count in ((True, self.live - self.gone), (False, self.live)):
+            if count + len(self.new) > limit:
+                return self.new[limit - count], sure
+        return None
+
+
+def _in_time(case: Case) -> set[ResourceId]:
+    """What is deleted before or while the new ones come; an old deployment of a rollout is not."""
+    rollouts = {step.id for step in case.plan.steps if isinstance(step, Rollout)}
+    return {
+        step.target
+        for step in case.plan.steps
+        if isinstance(step, Delete) and rollouts.isdisjoint(step.needs)
+    }
+
+
 def _per_endpoint(case: Case) -> Iterator[Problem]:
-    gone = _gone(case)
-    counts: Counter[ResourceId] = Counter()
+    gone, limit = _in_time(case), LIMITS.deployments_per_endpoint
+    tallies: defaultdict[ResourceId, _Tally] = defaultdict(_Tally)
     for view in case.observed.values():
         for endpoint, parts in view.deployments.items():
-            counts[endpoint] += sum(live.id not in gone for live in parts)
+            tallies[endpoint].live += len(parts)
+            tallies[endpoint].gone += sum(one.id in gone for one in parts)
     for step in _created(case, Kind.ONLINE_DEPLOYMENT):
-        counts[step.target.endpoint] += 1
-        if counts[step.target.endpoint] == LIMITS.deployments_per_endpoint + 1:
-            yield _too_many(
-                case,
-                case.at(step, "spec", "target", "managedCompute", "endpointName"),
-                f"the online endpoint {step.target.endpoint.name} would have more than "
-                f"{LIMITS.deployments_per_endpoint} deployments",
-            )
+        tallies[step.target.endpoint].new.append(step)
+    for endpoint, tally in tallies.items():
+        if (over := tally.over(limit)) is not None:
+            position = case.at(over[0], "spec", "target", "managedCompute", "endpointName")
+            what = f"the online endpoint {endpoint.name} would have more than {limit} deployments"
+            yield _too_many(case, position, what, sure=over[1])
 
 
 def _per_region(case: Case) -> Iterator[Problem]:
-    gone = _gone(case)
+    gone = _in_time(case)
     for kind, limit in (
         (Kind.ONLINE_ENDPOINT, LIMITS.endpoints),
         (Kind.ONLINE_DEPLOYMENT, LIMITS.deployments),
     ):
-        counts: Counter[tuple[str, str]] = Counter()
+        tallies: defaultdict[tuple[str, str], _Tally] = defaultdict(_Tally)
         for view in case.observed.values():
             live = (
                 view.endpoints
                 if kind is Kind.ONLINE_ENDPOINT
                 else [one for parts in view.deployments.values() for one in parts]
             )
-            counts[_place(case, view.id)] += sum(one.id not in gone for one in live)
+            tally = tallies[_place(case, view.id)]
+            tally.live += len(live)
+            tally.gone += sum(one.id in gone for one in live)
         for step in _created(case, kind):
-            place = _place(case, step.target.workspace)
-            counts[place] += 1
-            if counts[place] == limit + 1:
-                yield _too_many(
-                    case,
-                    case.at(step),
+            tallies[_place(case, step.target.workspace)].new.append(step)
+        for place, tally in tallies.items():
+            if (over := tally.over(limit)) is not None:
+                what = (
                     f"the Azure subscription would have more than {limit} {kind.noun}s in "
-                    f"{place[1]}",
+                    f"{place[1]}"
                 )
+                yield _too_many(case, case.at(over[0]), what, sure=over[1])
 
 
 def _created(case: Case, kind: Kind) -> Iterator[Step]:
@@ -159,11 +191,11 @@ def _place(case: Case, workspace: WorkspaceId) -> tuple[str, str]:
     return workspace.subscription.lower(), case.region(workspace)
 
 
-def _too_many(case: Case, position: Position | None, what: str) -> Problem:
+def _too_many(case: Case, position: Position | None, what: str, *, sure: bool) -> Problem:
     return Problem(
         TOO_MANY,
-        what,
+        what if sure else f"{what}; it fits only if what this plan removes is gone first",
         f"remove some that are not needed, or spread them over regions; or {_REQUEST}",
-        severity=_severity(case),
+        severity=_severity(case) if sure else Severity.WARNING,
         position=position,
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from provisioner.azure import Settings, connect
+from provisioner.resources import Secret, WorkspaceId
 from tests.flow.conftest import WORKSPACE, Folder, serverless
 
 pytestmark = pytest.mark.slow
@@ -73,3 +78,33 @@ def test_role_shrinks_once_the_workspace_is_subscribed(folder: Folder) -> None:
     ]
     assert "Microsoft.SaaS/register/action" in before["Actions"]
     assert set(after["Actions"]) < set(before["Actions"])
+
+
+def test_who_accepted_what_and_when_is_on_record(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE + serverless("llama"))
+    ran = folder.run("apply", "--emulator", "--yes", "-f", "m.yaml", "--log-format", "json")
+    events = [json.loads(line) for line in ran.err.splitlines() if "termsAccepted" in line]
+    assert events
+    by = "application bbbbbbbb-0000-4000-8000-000000000001 (m.yaml:"
+    for event in events:
+        assert event["by"].startswith(by)
+        assert event["instant"].endswith("Z")
+    assert any("meta-llama-3-3-70b" in event["offer"] for event in events)
+    (tags,) = asyncio.run(tags_of_endpoints(folder))
+    assert f" by {by}" in tags["provisioner-terms-accepted"]
+
+
+async def tags_of_endpoints(folder: Folder) -> list[Mapping[str, str]]:
+    record = folder.emulator
+    settings = Settings(
+        arm_endpoint=record.url,
+        authority=record.url,
+        ca_bundle=Path(record.ca_bundle),
+        emulator=True,
+        tenant_id=record.tenant_id,
+        client_id="bbbbbbbb-0000-4000-8000-000000000001",
+        client_secret=Secret("emulator-only-secret"),
+    )
+    place = WorkspaceId("11111111-1111-1111-1111-111111111111", "rg-ml-prod", "mlw-prod")
+    async with connect(settings) as cloud:
+        return [live.resource.tags for live in await cloud.serverless_endpoints(place)]

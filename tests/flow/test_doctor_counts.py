@@ -159,6 +159,16 @@ def crowd(endpoints: int, deployments: int = 1) -> str:
     )
 
 
+def rolled(others: int, version: int) -> str:
+    """A deployment that is replaced beside the old one, and others of its endpoint."""
+    one = managed(
+        ", endpointName: crowd-NUMBER-0, traffic: 100"
+        ", rollout: {strategy: blueGreen, steps: [100], bake: 0s}",
+        f"azureml/Phi-4/versions/{version}",
+    )
+    return one + crowd(1, others)
+
+
 ROOMY = tenant(quotas=cores("0/99999"))
 COUNTS = [
     Scene(
@@ -192,6 +202,21 @@ COUNTS = [
         seconds=60,
     ),
     Scene("500 deployments in a region", ROOMY, crowd(25, 20), None),
+    Scene(
+        "a rollout on an endpoint of 19",
+        ROOMY,
+        rolled(18, 7),
+        None,
+        first=rolled(18, 6),
+    ),
+    Scene(
+        "a rollout on an endpoint of 20",
+        ROOMY,
+        rolled(19, 7),
+        "preflight.too-many",
+        first=rolled(19, 6),
+        says=("more than 20 deployments",),
+    ),
 ]
 ALL = [*SCENES, *COUNTS, TO_COME, PAST, FIFTY]
 

@@ -38,6 +38,12 @@ SCENES = [
         serverless(),
         "preflight.free-subscription",
     ),
+    Scene(
+        "students' starter",
+        tenant(quotaId="DreamSpark_2015-02-01"),
+        serverless("azureml/Phi-4"),
+        "preflight.free-subscription",
+    ),
     Scene("free trial, managed", tenant(quotaId="FreeTrial_2014-09-01"), managed(), None),
     Scene(
         "spending limit",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from provisioner.azure.credentials import problem_of, refused
+from provisioner.azure.credentials import bearer_of, problem_of, refused
 from provisioner.azure.settings import Settings
 
 CHAIN = (
@@ -48,3 +51,28 @@ def test_a_chain_is_told_by_attempt(said: str, code: str, details: tuple[str, ..
     assert problem.code.id == code
     if details is not None:
         assert problem.details == details
+
+
+def _token(claims: object) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{payload}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("token", "who"),
+    [
+        (_token({"upn": "ada@contoso.example", "appid": "1", "oid": "2"}), "ada@contoso.example"),
+        (_token({"unique_name": "ada@contoso.example"}), "ada@contoso.example"),
+        (_token({"appid": "1-2-3", "oid": "2"}), "application 1-2-3"),
+        (_token({"azp": "1-2-3"}), "application 1-2-3"),
+        (_token({"oid": "4-5", "appid": 7}), "object 4-5"),
+        (_token({"sub": "x"}), None),
+        (_token(["upn"]), None),
+        ("opaque", None),
+        ("a.b.c", None),
+        ("a.é.c", None),
+        ("", None),
+    ],
+)
+def test_a_token_says_whose_it_is(token: str, who: str | None) -> None:
+    assert bearer_of(token) == who

@@ -136,7 +136,11 @@ async def _apply(flow: Flow, request: _Request) -> int:
 
         async def prepare(emit: Emit) -> Prepared:
             return await pipeline.prepare(
-                chosen.manifests, connection.cloud, chosen.wish, connection.clock, emit
+                chosen.manifests,
+                connection.cloud,
+                replace(chosen.wish, who=connection.who),
+                connection.clock,
+                emit,
             )
 
         async with flow.view() as emit:

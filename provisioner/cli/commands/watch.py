@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -152,7 +152,11 @@ async def _work(watch: _Watch) -> int:
     begun = time.monotonic()
     async with watch.flow.connect() as connection, watch.flow.view() as emit:
         prepared = await pipeline.prepare(
-            chosen.manifests, connection.cloud, chosen.wish, connection.clock, emit
+            chosen.manifests,
+            connection.cloud,
+            replace(chosen.wish, who=connection.who),
+            connection.clock,
+            emit,
         )
         guarded = planning.guard(prepared.plan)
         if guarded and not options["allow_destroy"]:
