@@ -354,7 +354,8 @@ async def test_writes_beyond_the_bucket_wait_for_the_refill(wire: Wire) -> None:
     other = {"x-ms-ratelimit-remaining-subscription-resource-requests": "24"}
     wire.script.will(Answer(201, entry("llama", "Creating"), other))
     await asyncio.gather(*(wire.cloud.put(WISH) for _ in range(240)))
-    assert wire.clock.elapsed == pytest.approx(4.5, abs=0.2)
+    # 45 beyond the burst at 10 a second; what is under way gains nothing meanwhile.
+    assert 4.4 <= wire.clock.elapsed <= 5.5
 
 
 async def test_somebody_elses_spending_is_respected(wire: Wire) -> None:
