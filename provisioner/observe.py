@@ -77,18 +77,39 @@ async def observe_everything(cloud: CloudReader, workspaces: Iterable[WorkspaceI
     return {view.id: view for view in seen}
 
 
-async def tagged_workspaces(
+async def observe_tagged(
     cloud: CloudReader, subscriptions: Sequence[str] = ()
-) -> Sequence[WorkspaceId]:
-    """The workspaces in which something carries our tags; of all visible subscriptions if none
-    is named. Raises CloudError."""
+) -> tuple[Observed, list[CloudError]]:
+    """All that is in the workspaces in which something carries our tags, of all visible Azure
+    subscriptions if none is named; and why the rest could not be read, which hides only itself.
+
+    Raises CloudError where nothing could be read at all.
+    """
     chosen = list(subscriptions)
     if not chosen:
         facts = await cloud.subscriptions()
         chosen = [fact.id for fact in facts if fact.state.lower() not in ("disabled", "deleted")]
-    found = await asyncio.gather(*(cloud.tagged(id, TAG_STACK) for id in chosen))
-    ids = (workspace_of(arm_id) for arm_ids in found for arm_id in arm_ids)
-    return sorted({id for id in ids if id is not None})
+    failures: list[CloudError] = []
+    found = await _readable((cloud.tagged(id, TAG_STACK) for id in chosen), failures)
+    ids = {workspace_of(arm_id) for arm_ids in found for arm_id in arm_ids}
+    workspaces = sorted(id for id in ids if id is not None)
+    seen = await _readable((observe_everything(cloud, [id]) for id in workspaces), failures)
+    if failures and not seen:
+        raise failures[0]
+    return {id: view for observed in seen for id, view in observed.items()}, failures
+
+
+async def _readable(readings: Iterable[Awaitable[T]], failures: list[CloudError]) -> list[T]:
+    """The answers that came; why the others did not is added to `failures`."""
+
+    async def one(reading: Awaitable[T]) -> tuple[T, ...]:
+        try:
+            return (await reading,)
+        except CloudError as error:
+            failures.append(error)
+            return ()
+
+    return [answer for found in await asyncio.gather(*map(one, readings)) for answer in found]
 
 
 def _relevant(

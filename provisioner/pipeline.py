@@ -9,10 +9,10 @@ screen or knows Azure: the cloud is an argument, and what happens is told as eve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from provisioner import apply, outputs, preflight
 from provisioner import plan as planning
@@ -24,7 +24,7 @@ from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.events import Emit, Noticed, StageFinished, StageStarted
 from provisioner.manifest import Manifests
-from provisioner.observe import constraints, observe, observe_everything, tagged_workspaces
+from provisioner.observe import constraints, observe, observe_tagged
 from provisioner.plan import Plan
 from provisioner.preflight import Constraints, Findings, blocking
 from provisioner.publish import publish
@@ -70,10 +70,12 @@ class Prepared:
     plan: Plan
     constraints: Constraints = field(default_factory=Constraints)
     findings: Findings = ()
+    left: tuple[Problem, ...] = ()
+    """Why something that should go is not in the plan; the rest is carried out all the same."""
 
     def require_sound(self) -> None:
-        """Raises Refused when a finding forbids the apply."""
-        errors = blocking(self.findings)
+        """Raises Refused when a finding forbids the apply, or leaves nothing to do."""
+        errors = (*blocking(self.findings), *(self.left if self.plan.empty else ()))
         if errors:
             raise Refused(*errors)
 
@@ -85,19 +87,21 @@ class Applied:
     report: apply.Report
     sinks: tuple[outputs.SinkResult, ...] = ()
     unverified: tuple[Problem, ...] = ()
+    left: tuple[Problem, ...] = ()
+    """As `Prepared.left`."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         failed = (one.problem for one in self.sinks if one.problem)
-        return (*self.report.problems, *self.unverified, *failed)
+        return (*self.left, *self.report.problems, *self.unverified, *failed)
 
     @property
     def exit_code(self) -> ExitCode:
-        """The report's, unless all steps are done and a sink failed, or a deployment does not
-        answer: that is a partial success."""
+        """The report's, unless all steps are done and a sink failed, a deployment does not answer,
+        or something was left: that is a partial success."""
         code = self.report.exit_code
         failed = any(one.status is outputs.Status.FAILED for one in self.sinks)
-        failed = failed or bool(self.unverified)
+        failed = failed or bool(self.unverified) or bool(self.left)
         return ExitCode.PARTIAL if failed and code is ExitCode.DONE else code
 
 
@@ -139,18 +143,41 @@ async def prepare_reap(
     Only what carries our tags is looked for (AZURE.md §19: the index behind it lags by seconds).
     """
     async with _stage("observe", clock, emit):
-        workspaces = await tagged_workspaces(cloud, errand.subscriptions)
-        observed = await observe_everything(cloud, workspaces)
+        observed, unread = await observe_tagged(cloud, errand.subscriptions)
     now = clock.now()
     doomed = expiring(observed, now, errand.within, errand.stack)
+    plan = _removal(doomed, observed, now)
+    prepared = Prepared(Desired(plan.stack, {}, (), ()), observed, plan)
+    prepared = await _judge(prepared, Wish(plan.stack), cloud, clock, emit)
+    hidden = tuple(decode(error.fault) for error in unread)
+    return _feasible(replace(prepared, left=hidden), doomed, now), doomed
+
+
+def _removal(doomed: Iterable[Doomed], observed: Observed, now: datetime) -> Plan:
     removals = (
         planning.Removal(one.id, one.deadline.instant, "its time is up", one.renew_for)
         for one in doomed
     )
-    plan = planning.remove(removals, observed, now)
-    nothing = Desired(plan.stack, {}, (), ())
-    prepared = Prepared(nothing, observed, plan)
-    return await _judge(prepared, Wish(plan.stack), cloud, clock, emit), doomed
+    return planning.remove(removals, observed, now)
+
+
+def _feasible(prepared: Prepared, doomed: Sequence[Doomed], now: datetime) -> Prepared:
+    """The same without the endpoints that something forbids to take down: a deadline must not be
+    missed because of a lock on another endpoint. What forbids it is kept in `left`."""
+    errors = blocking(prepared.findings)
+    if not errors:
+        return prepared
+
+    def without_errors(some: Sequence[Doomed]) -> Prepared | None:
+        plan = _removal(some, prepared.observed, now)
+        facts, wanted = prepared.constraints, prepared.desired
+        findings = preflight.check(plan, wanted, prepared.observed, facts)
+        judged = replace(prepared, plan=plan, findings=findings)
+        return None if blocking(findings) else judged
+
+    free = [one for one in doomed if without_errors([one]) is not None]
+    judged = without_errors(free) or without_errors([])
+    return prepared if judged is None else replace(judged, left=(*prepared.left, *errors))
 
 
 async def _judge(
@@ -188,7 +215,7 @@ async def carry_out(
         async with _stage("apply", clock, emit, len(prepared.plan.steps)):
             report = await apply.execute(prepared.plan, cloud, clock, emit, settings)
     if surroundings is None or settings.stop.is_set():
-        return Applied(report)
+        return Applied(report, left=prepared.left)
     wanted = prepared.desired
     silent: Mapping[str, Problem] = {}
     if settings.verify and settings.probe is not None:
@@ -197,7 +224,7 @@ async def carry_out(
         wanted = without(wanted, silent)
     async with _stage("outputs", clock, emit):
         sinks = await publish(wanted, prepared.observed, report, cloud, surroundings, emit)
-    return Applied(report, tuple(sinks), tuple(silent.values()))
+    return Applied(report, tuple(sinks), tuple(silent.values()), prepared.left)
 
 
 def _wrong_clock(clock: ServiceClock) -> Problem:

@@ -75,7 +75,8 @@ def reap(ctx: click.Context, /, **options: Any) -> int:
     Finds our endpoints by their tags, reads their deadlines from the tags and from Azure's own
     properties of shared quota, and removes what expires soon, in the right order. Endpoints whose
     manifest says onExpiry: renew are created again with a new deadline. Made for a schedule:
-    running it twice, or from two places at once, does no harm.
+    running it twice, or from two places at once, does no harm. What a lock or missing rights keep
+    from being taken down is told, with exit code 4, after all the rest is gone.
     """
     request = _Request(
         Errand(timedelta(seconds=options["within"]), options["subscriptions"], options["stack"]),
@@ -105,12 +106,14 @@ async def _reap(flow: Flow, request: _Request) -> int:
             prepared, doomed = await prepare(emit)
         if request.output_format == "text":
             click.echo(doomed_table(doomed, request.errand.within, width(sys.stdout)), nl=False)
-        if request.dry_run or not doomed:
+        if request.dry_run or (not doomed and not prepared.left):
+            show(prepared.left, flow.session)
             _print(request, doomed, None)
             return ExitCode.DONE
         errors = blocking(prepared.findings)
-        flow.show_plan(prepared.plan, [one for one in prepared.findings if one not in errors])
         prepared.require_sound()
+        warned = [one for one in prepared.findings if one not in errors]
+        flow.show_plan(prepared.plan, [*warned, *prepared.left])
         if not request.yes:
             flow.confirm("Take these down?")
             prepared = await flow.unmoved(prepared, again)
@@ -119,7 +122,7 @@ async def _reap(flow: Flow, request: _Request) -> int:
                 applied = await pipeline.carry_out(
                     prepared, connection.cloud, connection.clock, emit, request.settings, None
                 )
-    show(applied.problems, flow.session)
+    show([one for one in applied.problems if one not in prepared.left], flow.session)
     if request.output_format == "text":
         click.echo(closing_line(prepared.plan, applied, flow.took, "Reaped"))
         for line in renewed_lines(doomed, applied.report, width(sys.stdout)):
