@@ -26,8 +26,8 @@ UNREADABLE: Final = _code(
 LINK: Final = _code(
     "link",
     "manifest is a link to elsewhere",
-    "A symbolic link leads out of the current directory, or of the folder given with -f. Whoever "
-    "made it would have lines of a file shown that is no manifest.",
+    "A symbolic link leads out of the current directory and the git checkout around it, or of the "
+    "folder given with -f. Whoever made it would have lines of a file shown that is no manifest.",
     Who.AUTHOR,
 )
 EMPTY: Final = _code(

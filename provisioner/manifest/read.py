@@ -108,22 +108,28 @@ def _paths(given: str, problems: list[Problem]) -> Iterator[Path]:
 
 
 def _strays(path: Path, given: Path, problems: list[Problem]) -> bool:
-    """Whether a link takes `path` out of the place that it seems to be in: the current directory,
-    else what was given. The links of a checkout are as trustworthy as whoever proposed them."""
+    """Whether a link takes `path` out of the place that it seems to be in: the current directory
+    and the git checkout around it, else what was given. The links of a checkout are as trustworthy
+    as whoever proposed them, and so are the files that they lead to within it."""
     here, real = Path.cwd(), Path(os.path.realpath(path))
     lexical = Path(os.path.abspath(path))  # noqa: PTH100 - resolves no link
     inside = lexical.is_relative_to(here) and here != Path("/")  # in which everything is
-    home = here if inside else Path(os.path.realpath(given))
+    home = _checkout(here) if inside else Path(os.path.realpath(given))
     if real.is_relative_to(home):
         return False
     problems.append(
         Problem(
             codes.LINK,
-            f'"{path}" is a link that leads out of {"the current directory" if inside else given}',
+            f'"{path}" is a link that leads out of {home if inside else given}',
             "replace the link by a copy, or name with -f the file that is meant",
         )
     )
     return True
+
+
+def _checkout(here: Path) -> Path:
+    """The root of the git checkout that a folder is in; the folder itself where it is in none."""
+    return next((one for one in (here, *here.parents) if (one / ".git").exists()), here)
 
 
 def decode(name: str, data: bytes) -> Source | Problem:
