@@ -70,6 +70,11 @@ class Bucket:
         self._line = asyncio.Lock()  # asyncio's locks wake their waiters in order
 
     @property
+    def undecided(self) -> bool:
+        """Whether no answer has shown yet if the service counts."""
+        return self._counted is None
+
+    @property
     def counted(self) -> bool:
         """Whether the service is known to keep this bucket."""
         return self._counted is True

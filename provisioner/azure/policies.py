@@ -60,7 +60,7 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         remaining = remaining_in(sent.method, answer.headers)
         if remaining is not None:
             bucket.correct(remaining, receipt)
-        elif answer.status_code < 400 and not self._counted and not _counts(answer):
+        elif bucket.undecided and not self._counted and _is_uncounted(answer):
             bucket.uncounted()
         if answer.status_code == 429:
             fault = fault_of(status=429, headers=answer.headers, body=body_of(answer),
@@ -70,10 +70,12 @@ class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         return response
 
 
-def _counts(answer: AsyncHttpResponse) -> bool:
-    """Whether the answer shows any of ARM's counts; a deployment's PUT shows that of its provider
-    in place of the subscription's (AZURE.md §17)."""
-    return any(name.lower().startswith("x-ms-ratelimit-remaining-") for name in answer.headers)
+def _is_uncounted(answer: AsyncHttpResponse) -> bool:
+    """Whether a good answer shows none of ARM's counts; a deployment's PUT shows that of its
+    provider in place of the subscription's (AZURE.md §17)."""
+    return answer.status_code < 400 and not any(
+        name.lower().startswith("x-ms-ratelimit-remaining-") for name in answer.headers
+    )
 
 
 def foreign(url: str, home: str) -> CloudError:
