@@ -1,7 +1,8 @@
 """What the adapter sends, judged by Microsoft's published specification of 2024-10-01.
 
 Each request is captured on the wire; its path and method must exist there, its body must satisfy
-the definition, and nothing that the definition marks readOnly may be in it.
+the definition, and nothing that the definition marks readOnly may be in it. Longer than other
+modules because every kind and every change has its body.
 """
 
 from __future__ import annotations

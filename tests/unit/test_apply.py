@@ -1,4 +1,7 @@
-"""What the executor does beside somebody else, where a name is taken, and when it is stopped."""
+"""What the executor does beside somebody else, where a name is taken, and when it is stopped.
+
+Longer than other modules because all its cases share one run on a fake cloud.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reading manifests: what is accepted, where everything stands, and what is refused quickly."""
+"""Reading manifests: what is accepted, where everything stands, and what is refused quickly.
+
+Longer than other modules because every kind of source and every limit has its case.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sinks write a key where it was asked for, privately and whole, and nowhere else."""
+"""Sinks write a key where it was asked for, privately and whole, and nowhere else.
+
+Longer than other modules because every sink and every refusal has its case.
+"""
 
 from __future__ import annotations
 
