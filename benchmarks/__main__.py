@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int:
     if write:
         before, rest = PAGE.read_text("utf-8").split(BEGIN)
         after = rest.split(END)[1]
-        figures = "\n".join(lines).strip()
+        figures = re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip())
         PAGE.write_text(f"{before}{BEGIN}\n{figures}\n{END}{after}", "utf-8")
     return int(missed)
 
