@@ -207,6 +207,10 @@ class Marketplace(Document):
         return self
 
 
+_LONGEST_LIFE: Final = 36_525 * 86_400.0
+"""Seconds. Dates end with the year 9999, and a deadline must be one."""
+
+
 class Lifetime(Choosing):
     """When the endpoint goes; fixed when it is created, applying again never moves it."""
 
@@ -230,6 +234,12 @@ class Lifetime(Choosing):
             raise fault(
                 "a ttl under one minute would be over before the endpoint is up",
                 'give it longer, such as "72h"',
+                key="ttl",
+            )
+        if self.ttl is not None and self.ttl > _LONGEST_LIFE:
+            raise fault(
+                "a ttl of more than a hundred years leads beyond any deadline",
+                "give it shorter, or remove lifetime: then the endpoint has no deadline",
                 key="ttl",
             )
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -14,6 +15,9 @@ TAG_TERMS: Final = "provisioner-terms-accepted"
 TAG_ON_EXPIRY: Final = "provisioner-on-expiry"
 RENEW: Final = "renew"
 OWN_TAGS: Final = frozenset({TAG_STACK, TAG_NAME, TAG_EXPIRES, TAG_TERMS, TAG_ON_EXPIRY})
+
+_SPAN: Final = re.compile("([1-9][0-9]{0,9})s?")
+"""Anybody may write a tag: more digits would lead beyond the last day that a date can have."""
 
 SHARED_CAPACITY: Final = "SharedComputeCapacityEnabled"
 TARGET_DELETION: Final = "TargetAutoDeletionTime"
@@ -45,8 +49,8 @@ def renews(tags: Mapping[str, str]) -> bool:
 def renewal_span(tags: Mapping[str, str]) -> timedelta | None:
     """How long it lives again, where its tag says so; otherwise that is told by its creation."""
     words = (tag_of(tags, TAG_ON_EXPIRY) or "").lower().split()
-    number = words[1].removesuffix("s") if len(words) == 2 else ""
-    return timedelta(seconds=int(number)) if number.isdecimal() and int(number) else None
+    found = _SPAN.fullmatch(words[1]) if len(words) == 2 else None
+    return timedelta(seconds=int(found[1])) if found is not None else None
 
 
 def instant_text(instant: datetime) -> str:
@@ -59,6 +63,6 @@ def parse_instant(text: str | None) -> datetime | None:
         return None
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -22,18 +22,19 @@ from provisioner.resources import (
     State,
     WorkspaceId,
     instant_text,
+    parse_instant,
 )
 
 PLACE = WorkspaceId("11111111-1111-1111-1111-111111111111", "rg-ml-prod", "mlw-prod")
 PLANNED = datetime(2026, 3, 1, 12, 0, 6, tzinfo=UTC)
 
 
-def _renewed_for(ttl: timedelta, delay: timedelta) -> timedelta | None:
+def _renewed_for(ttl: timedelta, delay: timedelta, on_expiry: str = "renew") -> timedelta | None:
     """The next life of an endpoint that was created `delay` after its plan."""
     tags = {
         TAG_STACK: "default",
         TAG_NAME: "llama",
-        TAG_ON_EXPIRY: "renew",
+        TAG_ON_EXPIRY: on_expiry,
         TAG_EXPIRES: instant_text(PLANNED + ttl),
     }
     resource = ServerlessEndpoint(
@@ -67,6 +68,23 @@ def test_no_renewal_is_shorter_than_the_life_before(ttl: timedelta, delay: timed
         found = _renewed_for(ttl, delay)
         assert found is not None
         assert ttl - delay <= found <= ttl
+
+
+@pytest.mark.parametrize("told", ["0s", "-5s", "1e9s", "99999999999s", "9" * 200, "²s", "soon"])
+def test_a_span_that_nobody_can_live_for_is_none(told: str) -> None:
+    """Anybody may write a tag; one that leads beyond the calendar must not end the whole run."""
+    assert _renewed_for(timedelta(hours=72), timedelta(0), f"renew {told}") == timedelta(hours=72)
+
+
+def test_a_span_that_the_tag_tells() -> None:
+    assert _renewed_for(timedelta(1), timedelta(0), "Renew 259200s") == timedelta(hours=72)
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "yesterday"]
+)
+def test_an_instant_outside_of_the_calendar_is_none(text: str) -> None:
+    assert parse_instant(text) is None
 
 
 def test_nothing_expires_in_the_words_of_the_option() -> None:
