@@ -33,7 +33,7 @@ _METADATA: Final = "/metadata/endpoints?api-version=2022-09-01"
 _GUARDED: Final = "/subscriptions?api-version=2022-12-01"
 _AUTHORIZATION: Final = re.compile(r'authorization(?:_uri)?="(https://[^/"]+)', re.IGNORECASE)
 _LONGEST_METADATA: Final = 1 << 20
-_MICROSOFT: Final = (*("azure.com", "usgovcloudapi.net", "chinacloudapi.cn", "microsoftazure.de"),)
+_MICROSOFT: Final = ("azure.com", "usgovcloudapi.net", "chinacloudapi.cn", "microsoftazure.de")
 _MICROSOFT_LOGIN: Final = (
     *("microsoftonline.com", "microsoftonline.us", "microsoftonline.cn", "microsoftonline.de"),
     *("windows.net", "chinacloudapi.cn"),
@@ -138,7 +138,10 @@ async def _challenger(own: str, session: aiohttp.ClientSession) -> str | None:
     """The login service that ARM names to whoever comes without a token; None: it names none."""
     try:
         async with session.get(
-            f"{own}{_GUARDED}", timeout=_METADATA_TIMEOUT, allow_redirects=False
+            f"{own}{_GUARDED}",
+            timeout=_METADATA_TIMEOUT,
+            allow_redirects=False,
+            proxy=proxy_for(urlsplit(own).hostname or ""),
         ) as answer:
             challenges = answer.headers.getall("WWW-Authenticate", ())
     except (aiohttp.ClientError, TimeoutError, OSError):

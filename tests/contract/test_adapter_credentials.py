@@ -12,7 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 import trustme
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
@@ -336,6 +338,30 @@ async def test_a_proxy_is_taken_from_the_environment_and_nothing_from_netrc(
         ("https://login.example/", "http://proxy.example:3128"),
         ("https://arm.internal/", None),
         ("https://localhost/", None),
+    ]
+
+
+async def test_a_cloud_is_asked_for_its_login_service_through_the_proxy(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("https_proxy", "NO_PROXY", "no_proxy", "AZURE_AUTHORITY_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    used: list[tuple[str, object]] = []
+
+    def get(self: object, url: str, **options: object) -> None:
+        used.append((urlsplit(url).path, options.get("proxy")))
+        raise aiohttp.ClientError
+
+    monkeypatch.setattr(aiohttp.ClientSession, "get", get)
+    settings = dataclasses.replace(
+        azure.settings, emulator=False, authority=None, arm_endpoint="https://arm.example"
+    )
+    code, _ = await problem(settings)
+    assert code == "azure.foreign-login"
+    assert used == [
+        ("/metadata/endpoints", "http://proxy.example:3128"),
+        ("/subscriptions", "http://proxy.example:3128"),
     ]
 
 
