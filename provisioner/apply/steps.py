@@ -323,7 +323,11 @@ async def _await(context: Context, step: Await) -> None:
         case Until.READY if step.resource is not None:
             await reached(context, step, Wish.of(step.resource, known=True), deadline, "create")
         case Until.ABSENT:
-            await _absent(context, step, id, deadline)
+            back = await _absent(context, step, id, deadline)
+            if back is not None and step.resource is None:
+                raise StepFailed(_came_back(id))
+            if back is not None and step.resource is not None:  # another run may have been faster
+                refuse_foreign(Wish.of(step.resource), back)
         case _:
             await context.wait(
                 step,

@@ -16,7 +16,6 @@ from provisioner.plan.managed import (
     plan_endpoint,
     remove_deployments,
     remove_endpoint,
-    wait_gone,
 )
 from provisioner.plan.scene import claimant
 from provisioner.plan.serverless import plan_serverless, remove_serverless
@@ -255,6 +254,6 @@ def _prune_deployments(
 ) -> None:
     for one in left:
         if one.state is State.DELETING:
-            wait_gone(draft, one)
+            draft.wait_gone(one)
         else:
             draft.delete(one.id, Because.PRUNED, UNNAMED, needs=after_traffic)

@@ -28,6 +28,7 @@ from provisioner.resources import (
     TAG_EXPIRES,
     TAG_ON_EXPIRY,
     TAG_STACK,
+    AnyLive,
     Live,
     MarketplaceSubscription,
     R,
@@ -105,6 +106,21 @@ class Draft:
         step = f"delete:{id.key}"
         return self.add(
             Delete(id=step, reason=reason, needs=tuple(needs), resource_id=id, because=because)
+        )
+
+    def wait_gone(self, live: AnyLive) -> str:
+        """Wait for a deletion that somebody already started, once; the id of that step."""
+        step = f"await:{live.id.key}"
+        if any(other.id == step for other in self.steps):
+            return step
+        return self.add(
+            Await(
+                id=step,
+                reason="is being deleted already",
+                resource_id=live.id,
+                until=Until.ABSENT,
+                state=live.state,
+            )
         )
 
 
@@ -273,7 +289,7 @@ def _await(draft: Draft, item: Item[R], live: Live[R], until: Until) -> str:
             resource_id=live.id,
             until=until,
             state=live.state,
-            resource=item.wanted if until is Until.READY else None,
+            resource=item.wanted if until is not Until.SETTLED else None,
         )
     )
 

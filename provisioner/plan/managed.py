@@ -24,7 +24,7 @@ from provisioner.plan.scene import (
     scaled,
     will_replace,
 )
-from provisioner.plan.steps import Await, Because, SetTraffic, Unchanged, Until
+from provisioner.plan.steps import Because, SetTraffic, Unchanged
 from provisioner.resources import (
     SHARED_CAPACITY,
     TARGET_DELETION,
@@ -200,7 +200,7 @@ def remove_deployments(
             ),
         )
     return [
-        wait_gone(draft, one)
+        draft.wait_gone(one)
         if one.state is State.DELETING
         else draft.delete(one.id, because, reason, needs=needs)
         for one in doomed
@@ -220,7 +220,7 @@ def remove_endpoint(
     endpoint stays.
     """
     if live.state is State.DELETING:
-        wait_gone(draft, live)
+        draft.wait_gone(live)
         return True
     owner = owner_of(live)
     ours = [one for one in deployments if owner_of(one) == owner or one.state is State.DELETING]
@@ -241,16 +241,3 @@ def remove_endpoint(
         )
     )
     return False
-
-
-def wait_gone(draft: Draft, live: Live[OnlineEndpoint] | Live[OnlineDeployment]) -> str:
-    """Plan to wait for a deletion that somebody already started."""
-    return draft.add(
-        Await(
-            id=f"await:{live.id.key}",
-            reason="is being deleted already",
-            resource_id=live.id,
-            until=Until.ABSENT,
-            state=live.state,
-        )
-    )

@@ -12,7 +12,7 @@ from provisioner.desired import WantedDeployment
 from provisioner.errors import Problem, Who, define
 from provisioner.plan.draft import Draft, Item, claim, converge, owner_of
 from provisioner.plan.scene import Scene, deployment_id, other_slot, will_replace
-from provisioner.plan.steps import Await, Because, Rollout, Until
+from provisioner.plan.steps import Because, Rollout
 from provisioner.resources import Live, OnlineDeployment, ResourceId, State, describe
 
 NAME_IN_USE = define(
@@ -232,14 +232,4 @@ def _move(
 def _see_off(draft: Draft, scene: Scene, members: list[Live[OnlineDeployment]]) -> None:
     """Wait until the remains in a slot that nobody uses any more are gone."""
     for live in (one for one in members if one.state is State.DELETING):
-        step = f"await:{live.id.key}"
-        if not any(other.id == step for other in draft.steps):
-            draft.add(
-                Await(
-                    id=step,
-                    reason="is being deleted already",
-                    resource_id=live.id,
-                    until=Until.ABSENT,
-                    state=live.state,
-                )
-            )
+        draft.wait_gone(live)

@@ -296,7 +296,7 @@ def _wait(
             resource_id=live.id,
             until=until,
             state=live.state,
-            resource=live.resource if until is Until.READY else None,
+            resource=live.resource if until is not Until.SETTLED else None,
         )
     )
 
@@ -324,15 +324,7 @@ def remove_serverless(
     gone: dict[ResourceId, str] = {}
     for live in endpoints:
         if live.state is State.DELETING:
-            gone[live.id] = draft.add(
-                Await(
-                    id=f"await:{live.id.key}",
-                    reason="is being deleted already",
-                    resource_id=live.id,
-                    until=Until.ABSENT,
-                    state=live.state,
-                )
-            )
+            gone[live.id] = draft.wait_gone(live)
         else:
             gone[live.id] = draft.delete(live.id, because, reason)
     if draft.options.prune_subscriptions:

@@ -224,8 +224,9 @@ class Until(StrEnum):
 class Await(_Step):
     """Wait for an operation that somebody already started.
 
-    READY: the resource works, as `resource` describes it. ABSENT: it is gone. SETTLED: no
-    operation runs any more, whatever came of it.
+    READY: the resource works, as `resource` describes it. ABSENT: it is gone; `resource`
+    is then what this plan makes in its place. SETTLED: no operation runs any more, whatever came of
+    it.
     """
 
     resource_id: ResourceId

@@ -282,6 +282,28 @@ def test_a_delete_that_comes_to_nothing_is_told() -> None:
     assert run.seconds < 90
 
 
+@pytest.mark.parametrize(
+    ("wanted", "tags", "expected"),
+    [
+        (None, TAGS, ["apply.came-back"]),
+        (PHI, {TAG_STACK: "theirs"}, ["plan.other-stack"]),
+        (PHI, TAGS, []),
+    ],
+)
+def test_a_delete_of_somebody_else_that_comes_to_nothing(
+    wanted: Resource | None, tags: dict[str, str], expected: list[str]
+) -> None:
+    """Who waits for it to be gone is told; who would make it again is glad of it, if it is ours."""
+    run = Run()
+    run.cloud.seed(replace(PHI, tags=tags))
+    step = Await(
+        id="a", reason="is Deleting", resource_id=PHI.id, until=Until.ABSENT, state="Deleting",
+        resource=wanted,
+    )  # fmt: skip
+    assert codes(run(step)) == expected
+    assert run.seconds < 90
+
+
 # --- names ----------------------------------------------------------------------------------
 
 TAKEN = refusal(400, "EndpointNameNotAvailable", "The specified endpoint name 'phi' is not free")
