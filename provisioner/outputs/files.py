@@ -40,9 +40,9 @@ def replace_text(
 ) -> bool:
     """Make the file at `path` hold `render(its present text)`; return whether it changed.
 
-    Mode 0600 whatever the umask, atomic (a new file in the same folder, fsync, rename), missing
-    folders made with 0700, serialised against other runs by a lock on the folder. `dry` checks
-    all that can be checked without writing the file. Raises SinkError.
+    Mode 0600 whatever the umask, atomic (a new file in the same folder, then a rename; no fsync),
+    missing folders made with 0700, serialised against other runs by a lock on the folder. `dry`
+    checks all that can be checked without writing the file. Raises SinkError.
     """
     try:
         target = locate(path, context)
