@@ -8,8 +8,7 @@ It says what happened, where, who can mend it and how; the class demands all fou
     ├── InvalidManifest       65  the manifests are wrong; nothing was asked of Azure
     ├── Refused                3  a check said no before any write
     ├── Failed                 1  the work could not be done
-    ├── Partial                4  some steps failed, the rest is applied
-    └── Interrupted          130  Ctrl-C
+    └── Partial                4  some steps failed, the rest is applied
     CloudError                what the service answered, before it is decoded (errors/cloud.py)
 """
 
@@ -171,9 +170,3 @@ class Partial(ProvisionError):
     """Some steps failed; the rest is applied."""
 
     exit_code = ExitCode.PARTIAL
-
-
-class Interrupted(ProvisionError):
-    """The person stopped the run."""
-
-    exit_code = ExitCode.INTERRUPTED

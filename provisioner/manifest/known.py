@@ -166,6 +166,10 @@ def places(name: str, output: Output) -> Iterator[tuple[tuple[str, ...], str | N
 
 
 def _file(path: str) -> tuple[str, ...]:
-    """Paths that differ in case, or in how an accent is written, are one file on some systems."""
-    plain = unicodedata.normalize("NFC", posixpath.normpath(path))
-    return ("file", plain.casefold())
+    return ("file", on_any_disk(posixpath.normpath(path)))
+
+
+def on_any_disk(path: str) -> str:
+    """What two paths have in common that are one file on some systems: there, neither case nor how
+    an accent is written tells them apart."""
+    return unicodedata.normalize("NFC", path).casefold()

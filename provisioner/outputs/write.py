@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import assert_never
 
 from provisioner.errors import Problem
+from provisioner.manifest.known import on_any_disk
 from provisioner.manifest.sinks import (
     AzureDevOps,
     Dotenv,
@@ -107,7 +107,7 @@ def clashes(
             if path is None:
                 continue
             try:
-                place = _on_any_disk(locate(path, context))
+                place = on_any_disk(str(locate(path, context)))
             except SinkError:
                 continue  # reported by check_writable
             sink = output.sink
@@ -117,11 +117,6 @@ def clashes(
                 found.append((name, index, _clash(name, path, others[0][0], sink)))
             owners.setdefault((place, part), (name, path))
     return found
-
-
-def _on_any_disk(path: Path) -> str:
-    """Paths that differ in case, or in how an accent is written, are one file on some systems."""
-    return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 def _collide(one: tuple[str, str], other: tuple[str, str]) -> bool:
