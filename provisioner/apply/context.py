@@ -253,8 +253,8 @@ class Context:
         return None
 
     def _freed(self, step: Step) -> float | None:
-        """When this run deleted what bore the name of the step's target, here or in another
-        workspace of the region; None where it did not: then it may be somebody else's for good."""
+        """When this run deleted what bore the name of the step's target, in whichever workspace;
+        None where it did not: then the name may be somebody else's for good."""
         wanted = step.target
         named = (wanted.kind, wanted.name.lower())
         freed = (at for one, at in self.freed.items() if (one.kind, one.name.lower()) == named)

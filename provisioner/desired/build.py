@@ -272,7 +272,6 @@ def _endpoint(
     others: Sequence[Loaded[schema.ModelDeployment]],
 ) -> WantedEndpoint:
     targets = [_managed(loaded) for loaded, _ in members]
-    first = members[0][0]
     shared = _agreed(id, members, "sharedQuota", [one.shared_quota for one in targets])
     lifetime = _agreed(id, members, "lifetime", [_lifetime(loaded) for loaded, _ in members])
     described = [one.description for one in targets if one.description is not None]
@@ -294,11 +293,11 @@ def _endpoint(
         ),
         deployments=_with_traffic(deployments, traffic),
         shared_quota=shared,
-        lifetime=lifetime if lifetime is not None else _shared_lifetime(first, shared),
+        lifetime=lifetime if lifetime is not None else _shared_lifetime(shared),
     )
 
 
-def _shared_lifetime(loaded: Loaded[schema.ModelDeployment], shared: bool) -> Lifetime | None:
+def _shared_lifetime(shared: bool) -> Lifetime | None:
     """Without a lifetime of its own, a shared-quota endpoint lives as long as Azure lets it."""
     return Lifetime(ttl=SHARED_QUOTA_LIFETIME) if shared else None
 

@@ -51,7 +51,7 @@ class App:
         wire(tenant)
         tenant.seed = seed
         seed(tenant)
-        self.router = build_router(tenant)
+        self.router = build_router()
         self.last_request = time.monotonic()
         self.active = 0
 

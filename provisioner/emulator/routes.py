@@ -56,8 +56,8 @@ _ORDERING = "Microsoft.MarketplaceOrdering"
 _Row = tuple[str, str, Handler, str, str]
 
 
-def build_router(tenant: Tenant) -> Router:
-    """The router of a tenant; also tells it how each kind is shown and what ends with it."""
+def build_router() -> Router:
+    """The router with every operation that is served."""
     router = Router()
     for versions, rows in _tables():
         for method, path, handler, name, action in rows:
@@ -72,7 +72,7 @@ def build_router(tenant: Tenant) -> Router:
 
 
 def wire(tenant: Tenant) -> None:
-    """Join the kinds to the tenant's engine."""
+    """Tell the tenant how each kind is shown, and its engine what ends with an operation."""
     tenant.renderers.update(
         workspaces=workspaces.render,
         serverlessEndpoints=serverless.render,

@@ -78,7 +78,7 @@ class _Problems:
         self.found.append({"code": code, "target": where, "message": message})
 
 
-def clean(body: Mapping[str, Any], shape: Obj, region: str = "") -> JsonObject:
+def clean(body: Mapping[str, Any], shape: Obj) -> JsonObject:
     """The body in the given shape; raises the provider's 400 with one detail per problem."""
     problems = _Problems()
     cleaned = _object(body, shape, "", problems)

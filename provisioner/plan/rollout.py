@@ -48,7 +48,7 @@ def plan_deployment(draft: Draft, scene: Scene, one: WantedDeployment) -> None:
     alive = [live for live in members if live.state is not State.DELETING]
     if not alive:
         _settle(draft, scene, one, one.resource.id.name)
-        _see_off(draft, scene, members)
+        _see_off(draft, members)
         return
     keep = _fitting(one, alive)
     if one.rollout is None:
@@ -57,7 +57,7 @@ def plan_deployment(draft: Draft, scene: Scene, one: WantedDeployment) -> None:
         _settle(draft, scene, one, keep.id.name)
     else:
         _roll_out(draft, scene, one, (keep, alive))
-    _see_off(draft, scene, members)
+    _see_off(draft, members)
 
 
 def _take(draft: Draft, scene: Scene, one: WantedDeployment, home: Live[OnlineDeployment]) -> None:
@@ -229,7 +229,7 @@ def _move(
     return draft.add(step)
 
 
-def _see_off(draft: Draft, scene: Scene, members: list[Live[OnlineDeployment]]) -> None:
+def _see_off(draft: Draft, members: list[Live[OnlineDeployment]]) -> None:
     """Wait until the remains in a slot that nobody uses any more are gone."""
     for live in (one for one in members if one.state is State.DELETING):
         draft.wait_gone(live)

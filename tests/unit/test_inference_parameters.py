@@ -128,7 +128,7 @@ def test_what_is_sent_is_taken(parameters: Parameters, stream: bool, api: Api) -
         if api is Api.CHAT:
             read_chat(call.body(), SERVED, False, "error")
         else:
-            read_completion(call.body(), SERVED, "error")
+            read_completion(call.body(), "error")
     except ApiError as error:
         raise AssertionError(error.message) from error
 

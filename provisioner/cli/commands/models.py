@@ -20,7 +20,7 @@ from provisioner.cli.options import azure_options, format_option, screen_options
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.models import TARGETS, Entry, model_document, model_page, models_table
 from provisioner.cli.report import show
-from provisioner.cli.session import Session, width
+from provisioner.cli.session import width
 from provisioner.clock import SystemClock
 from provisioner.cloud import CloudReader, RegistryModel
 from provisioner.errors import ExitCode, Failed, Problem, Severity, UsageError
@@ -82,7 +82,7 @@ def list_models(ctx: click.Context, /, **options: object) -> int:
     session, form = session_of(ctx), str(options["output_format"])
     _require_known(ctx, chosen)
     if options["offline"]:
-        _print_list(session, form, [one for one in _shipped() if chosen.fits(one)])
+        _print_list(form, [one for one in _shipped() if chosen.fits(one)])
         return ExitCode.DONE
     return loop.run(lambda interrupts: _list(Flow(session, interrupts), chosen, form))
 
@@ -107,7 +107,7 @@ async def _list(flow: Flow, chosen: _Filter, form: str) -> int:
     except Failed as error:
         # Without a way to Azure the shipped catalogue is still worth reading.
         show([replace(one, severity=Severity.WARNING) for one in error.problems], flow.session)
-        _print_list(flow.session, form, [one for one in _shipped() if chosen.fits(one)])
+        _print_list(form, [one for one in _shipped() if chosen.fits(one)])
         return ExitCode.DONE
     problems = [one for one in answers if isinstance(one, Problem)]
     if len(problems) == len(answers):
@@ -118,7 +118,7 @@ async def _list(flow: Flow, chosen: _Filter, form: str) -> int:
             entries.setdefault(f"{registry}/{name}".lower(), Entry(registry, name))
     ordered = sorted(entries.values(), key=lambda one: one.short.lower())
     show([replace(one, severity=Severity.WARNING) for one in problems], flow.session)
-    _print_list(flow.session, form, [one for one in ordered if chosen.fits(one)])
+    _print_list(form, [one for one in ordered if chosen.fits(one)])
     return ExitCode.DONE
 
 
@@ -129,7 +129,7 @@ async def _names(cloud: CloudReader, registry: str) -> Sequence[str] | Problem:
         return decode(error.fault, context=f"the registry {registry}")
 
 
-def _print_list(session: Session, form: str, entries: Sequence[Entry]) -> None:
+def _print_list(form: str, entries: Sequence[Entry]) -> None:
     if form != "text":
         print_document({"models": [model_document(one, _today()) for one in entries]}, form)
     elif entries:

@@ -177,7 +177,7 @@ async def _completions(call: Call) -> Response:
 
 
 def _completion_reply(call: Call, body: Mapping[str, Any]) -> Response:
-    request = read_completion(body, call.served, call.policy)
+    request = read_completion(body, call.policy)
     _screen(call.served, "\n".join(request.prompts))
     counts = [1 + len(tokenize(prompt)) for prompt in request.prompts]
     _fits(call.served, max(counts), request.sampling)

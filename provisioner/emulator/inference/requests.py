@@ -131,7 +131,7 @@ def read_chat(body: Mapping[str, Any], served: ServedModel, v1: bool, policy: st
     return ChatRequest(messages, sampling, json_answer, schema, forced)
 
 
-def read_completion(body: Mapping[str, Any], served: ServedModel, policy: str) -> CompletionRequest:
+def read_completion(body: Mapping[str, Any], policy: str) -> CompletionRequest:
     """Raises ApiError 422 for anything that a completion request may not hold."""
     fields = Fields(body)
     fields.only(_COMPLETION, policy)

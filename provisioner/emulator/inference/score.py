@@ -72,7 +72,7 @@ def _conversation(body: Mapping[str, Any], served: ServedModel) -> tuple[Any, in
 
 
 def _prompts(body: Mapping[str, Any], served: ServedModel) -> tuple[Any, int]:
-    request = read_completion(body, served, "error")
+    request = read_completion(body, "error")
     _screen(served, "\n".join(request.prompts))
     counts = sum(1 + len(tokenize(prompt)) for prompt in request.prompts)
     if served.task not in ("chat-completion", "text-generation"):
