@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from provisioner.cli import codes
 from provisioner.cloud import Cloud
@@ -11,6 +10,7 @@ from provisioner.errors import Failed, Problem, UsageError
 from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.inference import base_url
+from provisioner.manifest.near import near
 from provisioner.outputs import EndpointCredentials
 from provisioner.outputs.content import secret_of
 from provisioner.outputs.types import SinkError
@@ -45,9 +45,9 @@ def require_managed(chosen: Published, deployment: str | None) -> None:
 
 
 def _advice(name: str, names: Sequence[str]) -> str:
-    near = get_close_matches(name, names, n=1)
-    if near:
-        return f'did you mean "{near[0]}"?'
+    meant = near(name, names)
+    if meant is not None:
+        return f'did you mean "{meant}"?'
     return f"name one of: {', '.join(names)}" if names else "give the manifest that has it with -f"
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from provisioner.errors import Problem, UsageError
+from provisioner.errors.harmless import clean
 from provisioner.inference.codes import NO_SNIPPET
 from provisioner.inference.requests import Api
 from provisioner.resources import Secret
@@ -87,7 +88,7 @@ _TRUST: Final = {
 
 
 def _head(library: Library, facts: Facts) -> list[str]:
-    title = "".join(char if char.isprintable() else " " for char in facts.title)
+    title = clean(facts.title)
     lines = [f"# Calls {title}."]
     if library in _PACKAGES:
         lines.append(f"# Needs: pip install {_PACKAGES[library]}")
