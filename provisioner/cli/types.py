@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from provisioner.manifest.scalars import seconds
+from provisioner.manifest.scalars import CENTURY, seconds
 
 _BARE: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?")
 
@@ -29,6 +29,8 @@ class Span(click.ParamType[float]):
         found = float(value) if isinstance(value, int | float) else self._read(value, param, ctx)
         if found < self._least:
             self.fail(f'"{value}" is too short; it is at least {self._least:g}s', param, ctx)
+        if found > CENTURY:
+            self.fail(f'"{value}" is too long; it is at most a hundred years', param, ctx)
         return found
 
     def _read(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:

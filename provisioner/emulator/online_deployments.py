@@ -171,10 +171,8 @@ def render(resource: Resource, call: Call) -> JsonObject:
 
 def list_(call: Call) -> Reply:
     endpoint = online_endpoints.existing(call)
-    order = call.query.get("$orderby", "").lower()
-    by_change, descending = order.startswith("updated"), order.endswith("desc")
     found = call.tenant.store.children(endpoint.key, KIND).values()
-    return ml_page(call, found, Order(by_change, descending))
+    return ml_page(call, found, Order.named(call.query.get("$orderby", "")))
 
 
 def _existing(call: Call) -> Resource:

@@ -120,9 +120,7 @@ def list_(call: Call) -> Reply:
             found = [e for e in found if _has(_bag(e, bag), pairs)]
     if _asked(call, "computeType", _COMPUTE_TYPES) not in ("", "managed"):
         found = []
-    order = _asked(call, "orderBy", _ORDERS)
-    by_change, descending = order.startswith("updated"), order.endswith("desc")
-    return ml_page(call, found, Order(by_change, descending))
+    return ml_page(call, found, Order.named(_asked(call, "orderBy", _ORDERS)))
 
 
 _COMPUTE_TYPES = ("Managed", "Kubernetes", "AzureMLCompute")

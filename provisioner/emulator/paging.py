@@ -27,6 +27,12 @@ class Order:
     by_change: bool = False
     descending: bool = False
 
+    @staticmethod
+    def named(text: str) -> Order:
+        """The order that a query asks for, such as `UpdatedAtDesc`, in any case."""
+        wanted = text.lower()
+        return Order(wanted.startswith("updated"), wanted.endswith("desc"))
+
     def place(self, resource: Resource) -> Place:
         """What sorts a resource, and goes on from it on the next page."""
         return (resource.changed if self.by_change else 0.0, resource.seq)

@@ -17,6 +17,9 @@ _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|d|h|m|s)", re.ASCII)
 _DURATION: Final = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 
+CENTURY: Final = 36_525 * 86_400.0
+"""Seconds. No deadline lies further away: dates end with the year 9999."""
+
 _TAKEN: Final = frozenset({".git", ".provisioner"})
 """Folders that belong to a tool: a line in one of their files would break it, or do worse."""
 

@@ -22,6 +22,7 @@ from provisioner.manifest.managed import (
     Rollout,
 )
 from provisioner.manifest.scalars import (
+    CENTURY,
     Guid,
     Instant,
     LabelKey,
@@ -207,10 +208,6 @@ class Marketplace(Document):
         return self
 
 
-_LONGEST_LIFE: Final = 36_525 * 86_400.0
-"""Seconds. Dates end with the year 9999, and a deadline must be one."""
-
-
 class Lifetime(Choosing):
     """When the endpoint goes; fixed when it is created, applying again never moves it."""
 
@@ -236,7 +233,7 @@ class Lifetime(Choosing):
                 'give it longer, such as "72h"',
                 key="ttl",
             )
-        if self.ttl is not None and self.ttl > _LONGEST_LIFE:
+        if self.ttl is not None and self.ttl > CENTURY:
             raise fault(
                 "a ttl of more than a hundred years leads beyond any deadline",
                 "give it shorter, or remove lifetime: then the endpoint has no deadline",
