@@ -54,3 +54,9 @@ def test_a_lock_on_one_endpoint_spares_no_other(folder: Folder) -> None:
     # Nothing but what is locked is left now: nothing can be done, and nothing is tried.
     again = folder.run("reap", "--emulator", "--yes", expect=3)
     assert "az lock delete" in again.err
+    # In a loop that keeps nobody from hearing what the apply of the same cycle did.
+    kept = MANIFESTS.replace("name: free", "name: kept").replace(", lifetime: {ttl: 2h}}", "}")
+    folder.write("w.yaml", kept)
+    cycle = folder.run("watch", "--once", "--emulator", "-f", "w.yaml", expect=4)
+    assert "1 created" in cycle.err
+    assert "az lock delete" in cycle.err

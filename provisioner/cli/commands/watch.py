@@ -190,15 +190,18 @@ def _sum_up(watch: _Watch, prepared: Prepared, applied: Applied, took: float) ->
 
 
 async def _reap(watch: _Watch, connection: Connection, emit: Emit) -> Applied:
+    """Why it could not be done is a part of the cycle's result: what the apply did is told too."""
     if watch.stop.is_set():
         return Applied(applying.Report())
     within = timedelta(seconds=watch.options["within"])
     errand = Errand(within, stack=watch.options["stack"])
-    prepared, _ = await pipeline.prepare_reap(connection.cloud, errand, connection.clock, emit)
-    settings = _settings(watch)
-    return await pipeline.carry_out(
-        prepared, connection.cloud, connection.clock, emit, settings, None
-    )
+    try:
+        prepared, _ = await pipeline.prepare_reap(connection.cloud, errand, connection.clock, emit)
+        return await pipeline.carry_out(
+            prepared, connection.cloud, connection.clock, emit, _settings(watch), None
+        )
+    except ProvisionError as error:
+        return Applied(applying.Report(), left=error.problems)
 
 
 def _settings(watch: _Watch) -> applying.Settings:
