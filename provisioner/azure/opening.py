@@ -70,12 +70,16 @@ async def open_cloud(
         _require_own_login(settings, cloud)
         transport = make_transport(session, settings)
         scope = f"{cloud.audience}/.default"
+
+        def choose() -> credentials.Source:
+            return credentials.choose(settings, cloud.authority, transport)
+
         try:
-            source = credentials.choose(settings, cloud.authority, transport)
+            source = choose()
         except ValueError as error:  # a tenant id or certificate that cannot be one
             refusal = credentials.refused(error)
             raise credentials.problem_of(refusal, settings, cloud.authority) from error
-        async with credentials.Tokens(source, clock) as tokens:
+        async with credentials.Tokens(source, clock, choose) as tokens:
             try:
                 token = await tokens.get_token_info(scope, options={"enable_cae": True})
             except CloudError as error:
