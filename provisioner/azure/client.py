@@ -31,12 +31,12 @@ from azure.core.pipeline.policies import (
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.mgmt.core import AsyncARMPipelineClient
-from azure.mgmt.core.policies import ARMHttpLoggingPolicy, AsyncARMChallengeAuthenticationPolicy
+from azure.mgmt.core.policies import ARMHttpLoggingPolicy
 
 from provisioner.azure.budget import Budget
 from provisioner.azure.credentials import Tokens
 from provisioner.azure.faults import fault_of, load_json, unanswered, unreadable
-from provisioner.azure.policies import BudgetPolicy, HomePolicy, foreign, origin
+from provisioner.azure.policies import BudgetPolicy, HomePolicy, TokenPolicy, foreign, origin
 from provisioner.azure.retry import (
     REPEATABLE,
     TRANSIENT,
@@ -110,7 +110,7 @@ class Arm:
             HomePolicy(self.settings.arm),
             RetryPolicy(self.settings.patience, self.clock, self.chance),
             BudgetPolicy(self.budget, self.clock, counted=self.settings.public),
-            AsyncARMChallengeAuthenticationPolicy(self.credential, self.scope, enable_cae=True),
+            TokenPolicy(self.credential, self.scope),
             _logging(),
         ]
 

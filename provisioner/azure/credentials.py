@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
@@ -31,6 +31,8 @@ T = TypeVar("T")
 RENEW_BEFORE: Final = 300.0
 """Seconds before its end at which a token is renewed; azure-core uses the same."""
 
+_FRESH: Final = 10.0
+"""Seconds of age below which a token is surely not too old."""
 _LAST_MOMENT: Final = 30.0
 """Seconds of life below which a token is not used any more, and between failed renewals."""
 
@@ -85,9 +87,14 @@ class Source(Protocol):
 class Tokens:
     """Tokens of one credential, one at a time per scope; azure-core's AsyncSupportsTokenInfo."""
 
-    def __init__(self, source: Source, clock: Clock) -> None:
+    def __init__(
+        self, source: Source, clock: Clock, again: Callable[[], Source] | None = None
+    ) -> None:
+        """`again` makes a source like `source` that remembers no token."""
         self._source = source
+        self._again = again
         self._clock = clock
+        self._fetched: dict[tuple[str, ...], float] = {}  # on the clock's monotonic seconds
         self._known: dict[tuple[str, ...], AccessTokenInfo] = {}
         self._locks: dict[tuple[str, ...], asyncio.Lock] = {}
         self._patient_until = 0.0  # no renewal before, where the last one failed early
@@ -112,6 +119,24 @@ class Tokens:
         claims = kwargs.get("claims")
         info = await self.get_token_info(*scopes, options={"claims": claims} if claims else None)
         return AccessToken(info.token, info.expires_on)
+
+    async def replace(self, rejected: str) -> bool:
+        """Forget a token that the service refused, though it should live a while yet: the service's
+        clock may be ahead of this machine's. True when another one can be had.
+
+        One that was fetched just now is refused for another reason, which no new one mends.
+        """
+        known = next((at for at, info in self._known.items() if info.token == rejected), None)
+        if known is None:
+            return True  # somebody else has replaced it
+        if self._again is None or self._clock.monotonic() - self._fetched[known] < _FRESH:
+            return False
+        async with self._locks[known]:
+            if self._known.get(known) is not None and self._known[known].token == rejected:
+                before, self._source = self._source, self._again()
+                del self._known[known]
+                await before.close()
+        return True
 
     async def close(self) -> None:
         await self._source.close()
@@ -138,6 +163,7 @@ class Tokens:
                 return fallback
             raise refused(error) from error
         self._known[scopes] = info
+        self._fetched[scopes] = self._clock.monotonic()
         return info
 
     def _due(self, info: AccessTokenInfo) -> bool:

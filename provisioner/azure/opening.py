@@ -39,6 +39,7 @@ _MICROSOFT_LOGIN: Final = (
     *("windows.net", "chinacloudapi.cn"),
 )
 """Domains of Microsoft's Azure Resource Managers and login services, in all its clouds."""
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _METADATA_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 
 
@@ -69,12 +70,16 @@ async def open_cloud(
         _require_own_login(settings, cloud)
         transport = make_transport(session, settings)
         scope = f"{cloud.audience}/.default"
+
+        def choose() -> credentials.Source:
+            return credentials.choose(settings, cloud.authority, transport)
+
         try:
-            source = credentials.choose(settings, cloud.authority, transport)
+            source = choose()
         except ValueError as error:  # a tenant id or certificate that cannot be one
             refusal = credentials.refused(error)
             raise credentials.problem_of(refusal, settings, cloud.authority) from error
-        async with credentials.Tokens(source, clock) as tokens:
+        async with credentials.Tokens(source, clock, choose) as tokens:
             try:
                 token = await tokens.get_token_info(scope, options={"enable_cae": True})
             except CloudError as error:
@@ -162,8 +167,11 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
 
 def _require_own_login(settings: Settings, cloud: _Cloud) -> None:
     """Raises UsageError where a host that is not Microsoft's would get a token of Microsoft's login
-    service only because it asked for one, or said nothing of its own. A person may say so."""
+    service only because it asked for one, or said nothing of its own. A person may say so, and
+    this machine is nobody else's."""
     if settings.emulator or settings.authority is not None or _is_of(settings.arm, _MICROSOFT):
+        return
+    if urlsplit(settings.arm).hostname in LOOPBACK:
         return
     login = cloud.authority or os.environ.get("AZURE_AUTHORITY_HOST") or PUBLIC_AUTHORITY
     login = login if "://" in login else f"https://{login}"  # azure-identity takes both

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
 from provisioner.azure.budget import Bucket, Budget, remaining_in
+from provisioner.azure.credentials import Tokens
 from provisioner.azure.faults import fault_of
 from provisioner.azure.retry import body_of
 from provisioner.clock import Clock
@@ -34,6 +36,24 @@ class HomePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         if not url.startswith(self._home) and origin(url) != self._home:
             raise foreign(url, self._home)
         return await self.next.send(request)
+
+
+class TokenPolicy(AsyncARMChallengeAuthenticationPolicy):
+    """ARM's own policy, and one more try with a new token where the old one is refused without a
+    challenge that says how to do better."""
+
+    def __init__(self, tokens: Tokens, scope: str) -> None:
+        super().__init__(tokens, scope, enable_cae=True)
+        self._tokens = tokens
+
+    async def on_challenge(self, request: Any, response: Any) -> bool:
+        if await super().on_challenge(request, response):
+            return True
+        sent = request.http_request.headers["Authorization"].removeprefix("Bearer ")
+        if not await self._tokens.replace(sent):
+            return False
+        await self.authorize_request(request, *self._scopes)
+        return True
 
 
 class BudgetPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):

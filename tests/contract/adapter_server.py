@@ -197,7 +197,7 @@ async def wired(folder: Path, **changes: Any) -> AsyncIterator[Wire]:
         settings = Settings(arm_endpoint=script.url, ca_bundle=bundle, emulator=True, **changes)
         clock = FakeClock()
         source = Source(clock)
-        tokens = Tokens(source, clock)
+        tokens = Tokens(source, clock, lambda: source)
         async with make_session(settings) as session:
             arm = Arm(
                 settings=settings,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -293,26 +294,47 @@ def test_settings_never_show_the_secret() -> None:
     assert "hush" not in repr(settings())
 
 
-@pytest.mark.parametrize(
-    "described",
-    [
-        {
-            "loginEndpoint": "https://login.microsoftonline.com/",
-            "audiences": ["https://management.azure.com/"],
-        },
-        {"loginEndpoint": "https://login.microsoftonline.us", "audiences": []},
-        {},
-    ],
-)
+MICROSOFT = [
+    {
+        "loginEndpoint": "https://login.microsoftonline.com/",
+        "audiences": ["https://management.azure.com/"],
+    },
+    {"loginEndpoint": "https://login.microsoftonline.us", "audiences": []},
+    {},
+]
+
+
+@pytest.mark.parametrize("described", MICROSOFT)
 async def test_a_host_that_asks_for_microsofts_token_does_not_get_one(
-    azure: Azure, described: dict[str, Any]
+    azure: Azure, described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("provisioner.azure.opening.LOOPBACK", frozenset())
     azure.metadata = Answer(body={"authentication": described})
     settings = dataclasses.replace(azure.settings, emulator=False, authority=None)
     code, raised = await problem(settings)
     assert code == "azure.foreign-login"
     assert raised.exit_code is ExitCode.USAGE
     assert all("authorization" not in asked.headers for asked in azure.script.asked)
+
+
+@pytest.mark.parametrize("described", MICROSOFT)
+async def test_this_machine_may_have_whatever_token_the_credential_gives(
+    azure: Azure, described: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An ARM that somebody runs here, reached with `az login` alone."""
+    answer = {"accessToken": "from-az", "expires_on": 4_102_444_800, "tokenType": "Bearer"}
+    az = tmp_path / "az"
+    az.write_text(f"#!/bin/sh\ncat <<'EOF'\n{json.dumps(answer)}\nEOF\n")
+    az.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "AzureCliCredential")
+    azure.metadata = Answer(body={"authentication": described})
+    settings = dataclasses.replace(
+        azure.settings, emulator=False, authority=None, client_id=None, client_secret=None
+    )
+    async with connect(settings) as cloud:
+        assert [facts.id for facts in await cloud.subscriptions()] == ["s"]
+    assert azure.script.asked[-1].headers["authorization"] == "Bearer from-az"
 
 
 async def test_a_proxy_is_taken_from_the_environment_and_nothing_from_netrc(

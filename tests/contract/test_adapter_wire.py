@@ -327,6 +327,33 @@ async def test_a_challenge_is_answered_with_its_claims(wire: Wire) -> None:
     assert wire.source.asked[1] == {"enable_cae": True, "claims": claims}
 
 
+EXPIRED = Answer(
+    401,
+    {"error": {"code": "ExpiredAuthenticationToken", "message": "The access token expiry ..."}},
+    {"WWW-Authenticate": 'Bearer realm="", error="invalid_token"'},
+)
+
+
+async def test_a_token_that_the_services_clock_calls_expired_is_replaced(wire: Wire) -> None:
+    wire.script.will(Answer(body=entry("llama")))
+    await wire.cloud.get(ENDPOINT)
+    wire.clock.elapsed += 600
+    wire.script.will(EXPIRED, EXPIRED, Answer(body=entry("llama")))
+    found = await asyncio.gather(*(wire.cloud.get(ENDPOINT) for _ in range(3)))
+    assert all(found)
+    tokens = [asked.headers["authorization"] for asked in wire.script.asked]
+    assert tokens == ["Bearer token-1"] * 4 + ["Bearer token-2"] * 2
+    assert len(wire.source.asked) == 2, "one new token for all who were refused"
+
+
+async def test_a_fresh_token_that_is_refused_is_not_asked_for_again(wire: Wire) -> None:
+    wire.script.will(EXPIRED)
+    with pytest.raises(CloudError, match="ExpiredAuthenticationToken"):
+        await wire.cloud.get(ENDPOINT)
+    assert len(wire.source.asked) == 1
+    assert len(wire.script.asked) == 1
+
+
 async def test_a_401_without_a_challenge_is_the_users_business(wire: Wire) -> None:
     wire.script.will(refusal(401, "AuthenticationFailed", "no such token"))
     with pytest.raises(CloudError) as caught:

@@ -245,6 +245,16 @@ async def test_usage_adds_up_and_answers_are_deterministic() -> None:
     assert len({choice["message"]["content"] for choice in greedy["choices"]}) == 1
 
 
+async def test_many_long_answers_to_one_request_are_bounded() -> None:
+    """One event loop serves everybody; with logprobs this would be 64 MB otherwise."""
+    ask = Asker(ONLINE)
+    body = {"prompt": "x", "n": 128, "max_tokens": 4096, "ignore_eos": True, "logprobs": 5}
+    answer = await ask.ok("/v1/completions", body)
+    assert len(answer["choices"]) == 128
+    assert answer["usage"]["completion_tokens"] <= 32_768
+    assert {one["finish_reason"] for one in answer["choices"]} == {"length"}
+
+
 async def test_max_tokens_ends_with_length_and_16_is_the_llama_apis_default() -> None:
     ask = Asker()
     cut = await ask.ok("/v1/chat/completions", {"messages": HELLO})

@@ -15,6 +15,9 @@ from provisioner.emulator.inference.text import token_id, tokenize
 from provisioner.emulator.inference.tools import example
 
 MOST_TOKENS = 4096
+MOST_IN_ALL = 32_768
+"""Tokens of all answers to one request: with `logprobs` each becomes a hundred bytes and more, and
+one event loop serves everybody."""
 """The longest answer; models of the serverless API stop there as well."""
 
 _SPECIAL = "<|eot_id|>"
@@ -84,7 +87,7 @@ def _json_text(schema: Mapping[str, Any] | None, said: str, served: ServedModel)
 
 def _cut(text: str, prompt: str, served: ServedModel, sampling: Sampling) -> Answer:
     """Applies the limits in the order in which a server meets them: tokens, stops, the filter."""
-    most = min(sampling.max_tokens or MOST_TOKENS, MOST_TOKENS)
+    most = min(sampling.max_tokens or MOST_TOKENS, MOST_TOKENS, MOST_IN_ALL // max(1, sampling.n))
     tokens = tokenize(text)
     if sampling.special_tokens:
         tokens.append(_SPECIAL)
