@@ -9,12 +9,12 @@ from __future__ import annotations
 import urllib.request
 from typing import Final
 
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def proxy_for(host: str) -> str | None:
     """The proxy that the environment names for https to `host`; never one for loopback."""
-    if host in _LOOPBACK or urllib.request.proxy_bypass(host):
+    if host in LOOPBACK or urllib.request.proxy_bypass(host):
         return None
     proxy = urllib.request.getproxies().get("https")
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"

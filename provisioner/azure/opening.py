@@ -27,7 +27,7 @@ from provisioner.azure.values import Json, mapping, sequence, text, texts
 from provisioner.clock import Clock, SystemClock
 from provisioner.errors import Failed, Problem, UsageError
 from provisioner.errors.cloud import CloudError
-from provisioner.proxies import proxy_for
+from provisioner.proxies import LOOPBACK, proxy_for
 
 _METADATA: Final = "/metadata/endpoints?api-version=2022-09-01"
 _GUARDED: Final = "/subscriptions?api-version=2022-12-01"
@@ -39,7 +39,6 @@ _MICROSOFT_LOGIN: Final = (
     *("windows.net", "chinacloudapi.cn"),
 )
 """Domains of Microsoft's Azure Resource Managers and login services, in all its clouds."""
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _METADATA_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 
 
