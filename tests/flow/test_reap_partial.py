@@ -57,6 +57,15 @@ def test_a_lock_on_one_endpoint_spares_no_other(folder: Folder) -> None:
     # In a loop that keeps nobody from hearing what the apply of the same cycle did.
     kept = MANIFESTS.replace("name: free", "name: kept").replace(", lifetime: {ttl: 2h}}", "}")
     folder.write("w.yaml", kept)
-    cycle = folder.run("watch", "--once", "--emulator", "-f", "w.yaml", expect=4)
+    cycle = folder.run("watch", "--once", "--within", "24h", "--emulator", "-f", "w.yaml", expect=4)
     assert "1 created" in cycle.err
     assert "az lock delete" in cycle.err
+
+
+def test_a_watch_leaves_alone_what_it_has_just_made(folder: Folder) -> None:
+    """With reap's own 24 hours, two hours of life would begin and end in every cycle."""
+    folder.write("m.yaml", MANIFESTS)
+    for made in (2, 0):
+        folder.run("watch", "--emulator", "--once", "-f", "m.yaml")
+        plan = json.loads(folder.run("plan", "--emulator", "-f", "m.yaml", "-o", "json").out)
+        assert plan["steps"] == [], f"{made} were to be there after this cycle"

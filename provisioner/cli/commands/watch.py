@@ -43,6 +43,8 @@ from provisioner.plan.words import duration
 from provisioner.wiring import Connection
 
 _JITTER = 0.1
+_CYCLES_AHEAD = 3
+"""Cycles before its deadline at which an endpoint goes: two of them may fail."""
 _LATE_CYCLES = 3
 
 
@@ -65,8 +67,8 @@ class _Watch:
     help="Time between the beginnings of two cycles; a tenth of it is left to chance.",
 )  # fmt: skip
 @click.option(
-    "--within", type=SPAN, default="24h", show_default=True, metavar="SPAN",
-    help="Take down what expires within this time.",
+    "--within", type=SPAN, metavar="SPAN",
+    help="Take down what expires within this time; by default that of three cycles.",
 )  # fmt: skip
 @click.option(
     "--listen", metavar="[HOST:]PORT",
@@ -193,7 +195,8 @@ async def _reap(watch: _Watch, connection: Connection, emit: Emit) -> Applied:
     """Why it could not be done is a part of the cycle's result: what the apply did is told too."""
     if watch.stop.is_set():
         return Applied(applying.Report())
-    within = timedelta(seconds=watch.options["within"])
+    # A span longer than a lifetime would take down, cycle after cycle, what was just made.
+    within = timedelta(seconds=watch.options["within"] or _CYCLES_AHEAD * watch.options["every"])
     errand = Errand(within, stack=watch.options["stack"])
     try:
         prepared, _ = await pipeline.prepare_reap(connection.cloud, errand, connection.clock, emit)
