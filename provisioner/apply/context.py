@@ -229,12 +229,13 @@ class Context:
         left = deadline - self.clock.monotonic()
         if delay > left:
             raise error
-        if busy and fault.retry_after is None and self._beside(step):
+        sooner = busy and fault.retry_after is None and self._beside(step)
+        if sooner:
             # A step of this run beside it wakes it up when it ends: no need to ask all the time.
             delay = min(SIBLING, left)
         reason = fault.code or f"HTTP {fault.status}"
         taken = decode(fault).code is NAME_TAKEN
-        self.emit(StepRetried(step.id, NAME_PERHAPS_FREED if taken else reason, delay))
+        self.emit(StepRetried(step.id, NAME_PERHAPS_FREED if taken else reason, delay, sooner))
         await self.pause(delay, step.target if busy else None)
 
     def _patience(self, step: Step, error: CloudError, begun: float) -> float | None:
