@@ -53,11 +53,13 @@ class StepProgress:
 
 @dataclass(frozen=True, slots=True)
 class StepRetried:
-    """A step is tried again after `delay` seconds because of `reason`."""
+    """A step is tried again after `delay` seconds because of `reason`; `sooner`: or as soon as the
+    step of this run that is in its way ends."""
 
     step: str
     reason: str
     delay: float
+    sooner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

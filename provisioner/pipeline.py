@@ -230,9 +230,10 @@ async def carry_out(
 def _wrong_clock(clock: ServiceClock) -> Problem:
     seconds = clock.skew.total_seconds()
     side = "behind" if seconds > 0 else "ahead of"
+    skew = planning.duration(abs(seconds))
     return Problem(
         WRONG_CLOCK,
-        f"this machine's clock is {abs(round(seconds))} s {side} the service's",
+        f"this machine's clock is {skew} {side} the service's",
         "set the machine's clock (NTP), unless the service's was moved on purpose; deadlines go "
         "by the service's time",
         severity=Severity.WARNING,

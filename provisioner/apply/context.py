@@ -55,8 +55,6 @@ WAIT_FOR_NAME = 30.0
 """Seconds for which a taken name is waited for that may have been deleted just before this run: the
 service does not tell it from one that somebody else has for good."""
 NAME_PERHAPS_FREED = "the name is taken; one that was just deleted becomes free in some minutes"
-TAKES_TURNS = "waiting for its turn"
-"""What a step does while another one of this run has an operation on the same endpoint."""
 SIBLING = 60.0
 """Seconds after which a write is tried again although a step beside it has not ended."""
 
@@ -231,14 +229,13 @@ class Context:
         left = deadline - self.clock.monotonic()
         if delay > left:
             raise error
-        if busy and fault.retry_after is None and self._beside(step):
+        sooner = busy and fault.retry_after is None and self._beside(step)
+        if sooner:
             # A step of this run beside it wakes it up when it ends: no need to ask all the time.
-            self.emit(StepProgress(step.id, TAKES_TURNS))
             delay = min(SIBLING, left)
-        else:
-            reason = fault.code or f"HTTP {fault.status}"
-            taken = decode(fault).code is NAME_TAKEN
-            self.emit(StepRetried(step.id, NAME_PERHAPS_FREED if taken else reason, delay))
+        reason = fault.code or f"HTTP {fault.status}"
+        taken = decode(fault).code is NAME_TAKEN
+        self.emit(StepRetried(step.id, NAME_PERHAPS_FREED if taken else reason, delay, sooner))
         await self.pause(delay, step.target if busy else None)
 
     def _patience(self, step: Step, error: CloudError, begun: float) -> float | None:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from provisioner.emulator.control import Record, write_record
-from provisioner.emulator.scenario import ScenarioError, load
+from provisioner.emulator.scenario import ScenarioError, load, remember, remembered
 from provisioner.emulator.server import Emulator, PortInUseError, Settings, run
 from provisioner.emulator.store import StateInUseError, StateUnreadableError
 
@@ -22,15 +22,23 @@ def main(arguments: list[str] | None = None) -> int:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     folder = Path(options.folder).absolute()
+    state = Path(options.state) if options.state else None
+    chosen = options.scenario or (remembered(state) if state is not None else None)
+
+    def ready(emulator: Emulator) -> None:
+        if state is not None and options.scenario:
+            remember(state, options.scenario)
+        write_record(folder, record_of(emulator))
+
     try:
         settings = Settings(
             folder=folder,
-            scenario=load(options.scenario),
-            state=Path(options.state) if options.state else None,
+            scenario=load(chosen),
+            state=state,
             port=options.port,
             idle_timeout=options.idle_timeout or None,
         )
-        run(settings, lambda emulator: write_record(folder, record_of(emulator)))
+        run(settings, ready)
     except ScenarioError as error:
         logging.error("The scenario cannot be used:\n%s", error)
         return 1

@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from provisioner.emulator.faults import Fault
+from provisioner.emulator.files import write_private
 from provisioner.emulator.models import load_models
 from provisioner.emulator.rights import (
     BUILT_IN,
@@ -253,7 +254,7 @@ def load(path: Path | str | None) -> Scenario:
     if path is None:
         return _default()
     source = str(path)
-    if source in ready() and not Path(path).exists():
+    if _is_ready(source):
         folder = files("provisioner.emulator") / "data" / "scenarios"
         return parse((folder / f"{source}.yaml").read_text("utf-8"), f"{source}.yaml")
     try:
@@ -265,6 +266,34 @@ def load(path: Path | str | None) -> Scenario:
         problem = Problem(1, 1, f"the scenario cannot be read: {reason}; {hint}")
         raise ScenarioError(source, (problem,)) from None
     return parse(text, source)
+
+
+_LONGEST_SOURCE = 4096
+
+
+def remember(state: Path, scenario: str) -> None:
+    """Write beside a state which scenario it goes with: its ready name, or its file."""
+    source = scenario if _is_ready(scenario) else str(Path(scenario).absolute())
+    write_private(_beside(state), f"{source}\n".encode())
+
+
+def remembered(state: Path) -> str | None:
+    """The scenario of a state that is there already, for a start that names none."""
+    if not state.exists():
+        return None
+    try:
+        with _beside(state).open(encoding="utf-8") as stream:
+            return stream.readline(_LONGEST_SOURCE).strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _beside(state: Path) -> Path:
+    return state.with_name(f"{state.name}.scenario")
+
+
+def _is_ready(source: str) -> bool:
+    return source in ready() and not Path(source).exists()
 
 
 @cache

@@ -7,6 +7,7 @@ from provisioner.plan.draft import Options
 from provisioner.plan.expired import Removal, remove
 from provisioner.plan.guard import destructive, guard
 from provisioner.plan.steps import Plan, Step, action
+from provisioner.plan.words import duration
 
 __all__ = [
     "Options",
@@ -16,6 +17,7 @@ __all__ = [
     "action",
     "destroy",
     "destructive",
+    "duration",
     "guard",
     "ordered",
     "plan",

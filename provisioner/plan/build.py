@@ -18,7 +18,11 @@ from provisioner.plan.managed import (
     remove_endpoint,
 )
 from provisioner.plan.scene import claimant
-from provisioner.plan.serverless import plan_serverless, remove_serverless
+from provisioner.plan.serverless import (
+    plan_serverless,
+    remove_idle_subscriptions,
+    remove_serverless,
+)
 from provisioner.plan.steps import Because, Create, Plan, Replace, Step, Unchanged
 from provisioner.plan.vacate import vacated
 from provisioner.resources import (
@@ -73,6 +77,10 @@ def destroy(
     for workspace, group in doomed.items():
         why = "named by the manifests"
         remove_serverless(draft, group, seen(workspace), Because.DESTROYED, why)
+    for workspace in dict.fromkeys(wish.resource.id.workspace for wish in desired.serverless):
+        wishes = (wish.resource for wish in desired.serverless)
+        models = [one.model for one in wishes if one.id.workspace == workspace]
+        remove_idle_subscriptions(draft, models, seen(workspace), Because.DESTROYED)
     endpoints = _endpoints(observed)
     for wanted in desired.endpoints:
         id = wanted.resource.id

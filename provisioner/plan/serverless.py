@@ -350,6 +350,20 @@ def _prune_subscriptions(
             )
 
 
+def remove_idle_subscriptions(
+    draft: Draft, models: Sequence[ModelRef], view: WorkspaceSeen, because: Because
+) -> None:
+    """Remove the subscriptions to `models` on which no endpoint lives, if that is asked for: those
+    that a run left which ended after their last endpoint went, or which spared them."""
+    if not draft.options.prune_subscriptions:
+        return
+    for subscription in view.subscriptions:
+        wanted = any(subscription.resource.model.same_model(model) for model in models)
+        used = any(_uses(one, subscription) for one in view.serverless)
+        if wanted and not used and subscription.state is not State.DELETING:
+            draft.delete(subscription.id, because, "no endpoint lives on it")
+
+
 def _uses(endpoint: Live[ServerlessEndpoint], subscription: Live[MarketplaceSubscription]) -> bool:
     """Whether an endpoint may live on a subscription: as the service says, by its model, or by
     the offer that the catalogue knows of its model. Several models can share one offer."""

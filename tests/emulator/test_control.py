@@ -33,6 +33,12 @@ def _bytes(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def _forget(folder: Path) -> None:
+    """Remove the state, as a person might: and not what stands beside it."""
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+
+
 async def test_two_starts_at_once_give_one_emulator_that_status_finds(folder: Path) -> None:
     first, second = await asyncio.gather(control.start(folder), control.start(folder))
     assert first == second == await control.status(folder)
@@ -76,6 +82,40 @@ async def test_a_start_that_fails_says_why(folder: Path) -> None:
     with pytest.raises(StartError, match=r"broken\.yaml:1:1: .*behavio"):
         await control.start(folder, scenario=scenario)
     assert await control.status(folder) is None
+
+
+async def test_a_start_that_names_no_scenario_goes_on_with_the_state_s(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a tenant would turn into the default one whenever its emulator stopped from idleness."""
+    monkeypatch.chdir(folder.parent)
+    tenant = "aaaaaaaa-0000-4000-8000-000000000009"
+    (folder.parent / "mine.yaml").write_text(f"tenantId: {tenant}\n")
+    started = await control.start(folder, scenario="mine.yaml")
+    assert started.tenant_id == tenant
+    await control.stop(folder)
+    (folder.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(folder.parent / "elsewhere")
+    assert (await control.start(folder)).tenant_id == tenant
+    await control.stop(folder)
+    assert (await control.start(folder, scenario="locked")).tenant_id != tenant
+    await control.stop(folder)
+    assert (await control.start(folder)).tenant_id != tenant, "the last one that was named"
+    await control.stop(folder)
+    await control.start(folder, scenario=folder.parent / "mine.yaml")
+    await control.stop(folder)
+    _forget(folder)
+    assert (await control.start(folder)).tenant_id != tenant, "a new state begins as the default"
+
+
+async def test_a_scenario_that_is_gone_is_named(folder: Path) -> None:
+    scenario = folder.parent / "mine.yaml"
+    scenario.write_text("")
+    await control.start(folder, scenario=scenario)
+    await control.stop(folder)
+    scenario.unlink()
+    with pytest.raises(StartError, match=r"mine\.yaml.*cannot be read"):
+        await control.start(folder)
 
 
 async def test_a_record_that_lies_is_not_believed(folder: Path) -> None:

@@ -52,9 +52,19 @@ def test_reaping_goes_by_the_service_s_time(folder: Folder) -> None:
     urllib.request.urlopen(move, context=context).close()
 
     reaped = folder.run("reap", "--emulator", "--yes", "-o", "json")
-    assert "pipeline.wrong-clock" in reaped.err
+    assert "clock is 30h behind the service's" in reaped.err.replace("29h59m59s", "30h")
     document = json.loads(reaped.out)
     assert [one["name"] for one in document["expiring"]] == ["two-days"]
     assert 0 < document["expiring"][0]["secondsLeft"] <= 18 * 3600
     status = json.loads(folder.run("status", "--emulator", "-f", manifest, "-o", "json").out)
     assert [one["state"] for one in status["deployments"]] == ["absent"]
+
+
+def test_a_watch_tells_what_it_took_down(folder: Folder) -> None:
+    manifest = folder.write("m.yaml", ENDLESS_BUT_TWO_DAYS)
+    folder.run("apply", "--emulator", "--yes", "-f", manifest)
+    watched = folder.run("watch", "--emulator", "--once", "--within", "72h", "-f", manifest)
+    assert watched.code == 0
+    assert "Reaped in" in watched.err
+    assert "1 deleted" in watched.err
+    assert "as the manifests say" not in watched.err, "one is gone"

@@ -108,3 +108,10 @@ async def tags_of_endpoints(folder: Folder) -> list[Mapping[str, str]]:
     place = WorkspaceId("11111111-1111-1111-1111-111111111111", "rg-ml-prod", "mlw-prod")
     async with connect(settings) as cloud:
         return [live.resource.tags for live in await cloud.serverless_endpoints(place)]
+
+
+def test_a_registry_that_does_not_exist_is_answered_with_those_that_do(folder: Folder) -> None:
+    said = folder.run("models", "list", "--emulator", "--registry", "azureml-mta", expect=1).err
+    assert "the catalogue knows azureml, " in said
+    assert "azureml-meta" in said
+    assert "provision doctor" not in said

@@ -208,3 +208,12 @@ def test_durations() -> None:
         "1m 05s",
         "1h 02m",
     ]
+
+
+def test_a_step_that_takes_its_turn_is_promised_no_time() -> None:
+    stream, hands = io.StringIO(), Hands()
+    lines = PlainLines(stream, monotonic=hands)
+    lines(StepStarted("b", B))
+    lines(StepRetried("b", "AnotherOperationInProgress", 60.0, sooner=True))
+    assert f"{B}: waiting for the step beside it (AnotherOperationInProgress)" in stream.getvalue()
+    assert "1m" not in stream.getvalue()

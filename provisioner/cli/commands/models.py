@@ -126,7 +126,16 @@ async def _names(cloud: CloudReader, registry: str) -> Sequence[str] | Problem:
     try:
         return await cloud.models(registry)
     except CloudError as error:
-        return decode(error.fault, context=f"the registry {registry}")
+        return _unanswered(error, registry)
+
+
+def _unanswered(error: CloudError, registry: str) -> Problem:
+    """What a registry's refusal means; of one that does not exist, which ones the catalogue has."""
+    problem = decode(error.fault, context=f"the registry {registry}")
+    if error.fault.status != 404:
+        return problem
+    known = ", ".join(sorted(catalog.load().registries))
+    return replace(problem, hint=f"check the registry's name; the catalogue knows {known}")
 
 
 def _print_list(form: str, entries: Sequence[Entry]) -> None:
@@ -176,7 +185,7 @@ async def _show(
         try:
             registered = await cloud.model(ref)
         except CloudError as error:
-            raise Failed(decode(error.fault, context=f"the registry {ref.registry}")) from error
+            raise Failed(_unanswered(error, ref.registry)) from error
         if registered is None and entry.known is None:
             raise UsageError(_unknown(ref))
         entry = replace(entry, registered=registered)

@@ -169,42 +169,50 @@ async def _work(watch: _Watch) -> int:
             prepared, connection.cloud, connection.clock, emit, settings,
             with_vaults(context, connection),
         )  # fmt: skip
-        reaped = await _reap(watch, connection, emit)
+        took = time.monotonic() - begun
+        expired, reaped = await _reap(watch, connection, emit)
         _account(watch, prepared, applied, reaped)
     warned = (one for one in prepared.findings if one.severity is Severity.WARNING)
     _tell(watch, (*warned, *applied.problems, *reaped.problems))
-    _sum_up(watch, prepared, applied, time.monotonic() - begun)
+    said = [closing_line(prepared.plan, applied, took)] if applied.report.results else []
+    if expired is not None and reaped.report.results:
+        late = time.monotonic() - begun - took
+        said.append(closing_line(expired.plan, reaped, late, "Reaped"))
+    _sum_up(watch, prepared, said)
     return max(applied.exit_code, reaped.exit_code)
 
 
-def _sum_up(watch: _Watch, prepared: Prepared, applied: Applied, took: float) -> None:
-    """One line for a cycle that did something, and for the first of those that did not."""
+def _sum_up(watch: _Watch, prepared: Prepared, said: list[str]) -> None:
+    """`said`: what this cycle did. Where it did nothing, one line for the first such cycle."""
     count = len(prepared.desired.origins)
     many = "1 deployment is" if count == 1 else f"{count} deployments are"
     text = f"{many} as the manifests say."
     if not watch.options["once"]:
         text += f" Looking again every {duration(watch.options['every'])}."
-    if applied.report.results:
-        text = closing_line(prepared.plan, applied, took)
+    if said:
+        text = "\n".join(said)
     if text != watch.said and not watch.flow.session.log_json:
         click.echo(text, err=True)
     watch.said = text
 
 
-async def _reap(watch: _Watch, connection: Connection, emit: Emit) -> Applied:
+async def _reap(
+    watch: _Watch, connection: Connection, emit: Emit
+) -> tuple[Prepared | None, Applied]:
     """Why it could not be done is a part of the cycle's result: what the apply did is told too."""
     if watch.stop.is_set():
-        return Applied(applying.Report())
+        return None, Applied(applying.Report())
     # A span longer than a lifetime would take down, cycle after cycle, what was just made.
     within = timedelta(seconds=watch.options["within"] or _CYCLES_AHEAD * watch.options["every"])
     errand = Errand(within, stack=watch.options["stack"])
     try:
         prepared, _ = await pipeline.prepare_reap(connection.cloud, errand, connection.clock, emit)
-        return await pipeline.carry_out(
+        applied = await pipeline.carry_out(
             prepared, connection.cloud, connection.clock, emit, _settings(watch), None
         )
     except ProvisionError as error:
-        return Applied(applying.Report(), left=error.problems)
+        return None, Applied(applying.Report(), left=error.problems)
+    return prepared, applied
 
 
 def _settings(watch: _Watch) -> applying.Settings:

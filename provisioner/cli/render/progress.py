@@ -17,6 +17,7 @@ from rich.text import Text
 
 from provisioner.cli.render.problems import problem_text
 from provisioner.cli.render.words import (
+    WAITING,
     event_document,
     interrupted,
     seconds,
@@ -212,8 +213,8 @@ class LiveView(_Base):
                 self._running[step] = _Running(title, self._monotonic())
             case StepProgress(step, state):
                 self._note(step, state)
-            case StepRetried(step, reason, delay):
-                self._note(step, f"retry in {seconds(delay)}: {reason}")
+            case StepRetried(step, reason, delay, sooner):
+                self._note(step, WAITING if sooner else f"retry in {seconds(delay)}: {reason}")
             case StepFinished():
                 self._running.pop(event.step, None)
                 self._done += 1

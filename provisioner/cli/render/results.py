@@ -47,7 +47,10 @@ def closing_line(plan: Plan, applied: Applied, took: float, done: str = "Applied
         return f"{done} in {seconds(took)}: {', '.join(done_to) or steps}."
     stopped = applied.report.stopped or counts[Outcome.INTERRUPTED]
     left = "\nRun the same command again to go on." if stopped else ""
-    return f"{done} in part: of {steps}, {', '.join(parts)}.{left}"
+    # What runs on in Azure was begun, and what was interrupted may have been.
+    begun = counts[Outcome.DONE] or counts[Outcome.INTERRUPTED]
+    how = f"{done} in part" if begun else f"Nothing {done.lower()}"
+    return f"{how}: of {steps}, {', '.join(parts)}.{left}"
 
 
 def applied_document(rows: Sequence[Row], applied: Applied) -> dict[str, object]:

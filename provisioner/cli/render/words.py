@@ -34,6 +34,8 @@ _STAGES: Final = {
     "outputs": "writing outputs",
 }
 
+WAITING = "waiting for the step beside it"
+
 
 def stage_words(stage: str, total: int | None = None) -> str:
     words = _STAGES.get(stage, stage)
@@ -64,8 +66,9 @@ def sentence(event: Event, titles: dict[str, str]) -> str | None:
             return f"{title}: started"
         case StepProgress(step, state):
             return f"{titles.get(step, step)}: {state}"
-        case StepRetried(step, reason, delay):
-            return f"{titles.get(step, step)}: trying again in {seconds(delay)} ({reason})"
+        case StepRetried(step, reason, delay, sooner):
+            again = WAITING if sooner else f"trying again in {seconds(delay)}"
+            return f"{titles.get(step, step)}: {again} ({reason})"
         case StepFinished():
             return _finished(event)
         case OutputWritten(deployment, sink, target, changed):
