@@ -19,6 +19,7 @@ from provisioner.catalog.facts import (
     Sku,
     Source,
     Stage,
+    furthest,
 )
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "Sku",
     "Source",
     "Stage",
+    "furthest",
     "load",
 ]

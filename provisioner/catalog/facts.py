@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -53,6 +54,15 @@ class Lifecycle:
         if self.status is Stage.LEGACY or _past(self.legacy, on):
             return Stage.LEGACY
         return self.status
+
+
+_AGES: Final = (Stage.PREVIEW, Stage.GA, Stage.LEGACY, Stage.DEPRECATED, Stage.RETIRED)
+
+
+def furthest(lifecycles: Iterable[Lifecycle | None], on: date) -> Lifecycle | None:
+    """Of several accounts of one model's life, the one that is furthest on; the first of equals."""
+    told = [one for one in lifecycles if one is not None]
+    return max(told, key=lambda one: _AGES.index(one.stage(on)), default=None)
 
 
 def _past(day: date | None, on: date) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from provisioner.catalog import Lifecycle, Stage, load
+from provisioner.catalog import Lifecycle, Stage, furthest, load
 from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan import Step
 from provisioner.plan.steps import Create, Replace
@@ -66,7 +66,6 @@ SHARED_CAPACITY = define(
     Who.AUTHOR,
 )
 
-_AGE = (Stage.PREVIEW, Stage.GA, Stage.LEGACY, Stage.DEPRECATED, Stage.RETIRED)
 _SIZE = ("spec", "target", "managedCompute", "instanceType")
 
 
@@ -179,8 +178,7 @@ def _lifecycle(case: Case, model: ModelRef, *, serverless: bool) -> Lifecycle | 
     own = None
     if found is not None and (found.legacy or found.deprecation or found.retirement):
         own = Lifecycle(Stage.GA, found.legacy, found.deprecation, found.retirement, replacements)
-    candidates = [one for one in (own, published if serverless else None) if one is not None]
-    return max(candidates, key=lambda one: _AGE.index(one.stage(case.today)), default=None)
+    return furthest((own, published if serverless else None), case.today)
 
 
 def _stage(

@@ -140,3 +140,12 @@ def test_the_data_are_packaged() -> None:
         "regions.json",
         "skus.json",
     }
+
+
+def test_of_two_accounts_of_a_models_life_the_one_further_on_counts() -> None:
+    day = date(2026, 11, 25)
+    published = catalog.Lifecycle(catalog.Stage.GA)
+    registered = catalog.Lifecycle(catalog.Stage.GA, retirement=date(2026, 6, 30))
+    assert catalog.furthest((None, published, registered), day) is registered
+    assert catalog.furthest((published, registered), date(2026, 6, 1)) is published
+    assert catalog.furthest((None,), day) is None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from provisioner.catalog import CatalogModel, Lifecycle, Stage
+from provisioner.catalog import CatalogModel, Lifecycle, Stage, furthest
 from provisioner.cli.render.problems import wrapped
 from provisioner.cloud import Agreement, RegistryModel
 from provisioner.errors.harmless import clean
@@ -55,16 +55,15 @@ class Entry:
             return None
         return tuple(sorted(facts.regions))
 
-    def lifecycle(self, target: str) -> Lifecycle | None:
-        """Serverless follows the published schedule, managed compute the registry's dates."""
+    def lifecycle(self, target: str, today: date) -> Lifecycle | None:
+        """Managed compute follows the registry's dates; serverless the published schedule too,
+        whichever of the two is further on."""
         published = self.known.lifecycle if self.known is not None else None
-        if target == "serverless" or self.registered is None:
-            return published if target == "serverless" else None
-        found = self.registered
-        if not (found.legacy or found.deprecation or found.retirement):
-            return None
-        names = published.replacements if published is not None else ()
-        return Lifecycle(Stage.GA, found.legacy, found.deprecation, found.retirement, names)
+        found, own = self.registered, None
+        if found is not None and (found.legacy or found.deprecation or found.retirement):
+            names = published.replacements if published is not None else ()
+            own = Lifecycle(Stage.GA, found.legacy, found.deprecation, found.retirement, names)
+        return furthest((own, published if target == "serverless" else None), today)
 
 
 def models_table(entries: Sequence[Entry], today: date, width: int | None = None) -> str:
@@ -97,7 +96,7 @@ def _cells(entry: Entry, today: date) -> list[str]:
 def _staged(entry: Entry, target: str, today: date) -> str:
     """The target, and its stage where that is worth a word."""
     short = "managed" if target == "managedCompute" else target
-    lifecycle = entry.lifecycle(target)
+    lifecycle = entry.lifecycle(target, today)
     stage = lifecycle.stage(today) if lifecycle is not None else Stage.GA
     return short if stage is Stage.GA else f"{short} ({stage})"
 
@@ -152,7 +151,7 @@ def _serverless(entry: Entry, today: date) -> dict[str, object]:
             )
     if entry.agreement is not None:
         document["terms"] = {"accepted": entry.agreement.accepted, **entry.agreement.links}
-    return document | _dates(entry.lifecycle("serverless"), today)
+    return document | _dates(entry.lifecycle("serverless", today), today)
 
 
 def _managed(entry: Entry, today: date) -> dict[str, object]:
@@ -179,7 +178,7 @@ def _managed(entry: Entry, today: date) -> dict[str, object]:
     offered = (entry.offered or {}).get("managedCompute")
     if offered and "managedCompute" in entry.targets:
         document["providerRegions"] = sorted(offered)
-    return document | _dates(entry.lifecycle("managedCompute"), today)
+    return document | _dates(entry.lifecycle("managedCompute", today), today)
 
 
 def _dates(lifecycle: Lifecycle | None, today: date) -> dict[str, object]:
