@@ -65,7 +65,7 @@ class Pace:
         self.shortest = seconds
         return news
 
-    def gap(self, age: float, turn: float = 1.0) -> float:
+    def gap(self, age: float, turn: float) -> float:
         """Seconds until the next look at something that has been waited for `age` seconds.
 
         `turn` stretches it a little, so that not everybody looks at once.
@@ -82,8 +82,9 @@ class Pace:
 class _Collection:
     list: Callable[[], Awaitable[Sequence[AnyLive]]]
     clock: Clock
-    turn: float = 1.0
-    learned: Callable[[], None] = lambda: None
+    turn: float
+    """Stretches the gaps, each collection's by a little of its own."""
+    learned: Callable[[], None]
     """Is called when a wait showed how long operations of its kind take."""
     waiters: set[_Waiter] = field(default_factory=set)
     task: asyncio.Task[None] | None = None

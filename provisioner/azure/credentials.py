@@ -87,9 +87,7 @@ class Source(Protocol):
 class Tokens:
     """Tokens of one credential, one at a time per scope; azure-core's AsyncSupportsTokenInfo."""
 
-    def __init__(
-        self, source: Source, clock: Clock, again: Callable[[], Source] | None = None
-    ) -> None:
+    def __init__(self, source: Source, clock: Clock, again: Callable[[], Source]) -> None:
         """`again` makes a source like `source` that remembers no token."""
         self._source = source
         self._again = again
@@ -129,7 +127,7 @@ class Tokens:
         known = next((at for at, info in self._known.items() if info.token == rejected), None)
         if known is None:
             return True  # somebody else has replaced it
-        if self._again is None or self._clock.monotonic() - self._fetched[known] < _FRESH:
+        if self._clock.monotonic() - self._fetched[known] < _FRESH:
             return False
         async with self._locks[known]:
             if self._known.get(known) is not None and self._known[known].token == rejected:

@@ -116,6 +116,20 @@ async def _describe(settings: Settings, session: aiohttp.ClientSession) -> _Clou
     return _Cloud(authority, audience.rstrip("/"))
 
 
+@asynccontextmanager
+async def _asked(
+    own: str, path: str, session: aiohttp.ClientSession
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The answer to somebody without a token; a redirect is not followed, its word is no cloud's."""
+    async with session.get(
+        f"{own}{path}",
+        timeout=_METADATA_TIMEOUT,
+        allow_redirects=False,
+        proxy=proxy_for(urlsplit(own).hostname or ""),
+    ) as answer:
+        yield answer
+
+
 async def _authentication(own: str, session: aiohttp.ClientSession) -> Json:
     """Who vouches for tokens, by the cloud's own description; empty where it has none.
 
@@ -123,12 +137,7 @@ async def _authentication(own: str, session: aiohttp.ClientSession) -> Json:
     """
     described: object = {}
     try:
-        async with session.get(
-            f"{own}{_METADATA}",
-            timeout=_METADATA_TIMEOUT,
-            allow_redirects=False,
-            proxy=proxy_for(urlsplit(own).hostname or ""),
-        ) as answer:
+        async with _asked(own, _METADATA, session) as answer:
             if answer.status == 200:
                 described = load_json(await _body(answer))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
@@ -141,12 +150,7 @@ async def _authentication(own: str, session: aiohttp.ClientSession) -> Json:
 async def _challenger(own: str, session: aiohttp.ClientSession) -> str | None:
     """The login service that ARM names to whoever comes without a token; None: it names none."""
     try:
-        async with session.get(
-            f"{own}{_GUARDED}",
-            timeout=_METADATA_TIMEOUT,
-            allow_redirects=False,
-            proxy=proxy_for(urlsplit(own).hostname or ""),
-        ) as answer:
+        async with _asked(own, _GUARDED, session) as answer:
             challenges = answer.headers.getall("WWW-Authenticate", ())
     except (aiohttp.ClientError, TimeoutError, OSError):
         return None

@@ -33,7 +33,8 @@ from tests.contract.adapter_server import Answer, Asked, FakeClock, Script, Sour
 
 TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
 SCOPE = "https://x/.default"
-GRANT = Answer(body={"access_token": "granted", "expires_in": 3600, "token_type": "Bearer"})
+GRANTED = {"access_token": "granted", "expires_in": 3600, "token_type": "Bearer"}
+GRANT = Answer(body=GRANTED)
 SUBSCRIPTIONS = Answer(body={"value": [{"subscriptionId": "s", "displayName": "S"}]})
 
 
@@ -95,6 +96,31 @@ async def test_a_service_principal_signs_in_for_arms_own_audience(azure: Azure) 
         assert [facts.id for facts in await cloud.subscriptions()] == ["s"]
     assert azure.scopes == [f"{azure.script.url}/.default"]
     assert azure.script.asked[-1].headers["authorization"] == "Bearer granted"
+
+
+async def test_a_refused_token_is_replaced_by_one_that_the_credential_did_not_keep(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """azure-identity keeps its tokens as well: the same credential would give the same one."""
+    monkeypatch.setattr("provisioner.azure.credentials._FRESH", 0.0)
+    expired = Answer(
+        401,
+        {"error": {"code": "ExpiredAuthenticationToken", "message": "expired"}},
+        {"WWW-Authenticate": 'Bearer realm="", error="invalid_token"'},
+    )
+
+    def answer(asked: Asked) -> Answer:
+        if asked.headers.get("authorization") == "Bearer granted":
+            azure.login = dataclasses.replace(GRANT, body={**GRANTED, "access_token": "second"})
+            return expired
+        return azure.answer(asked)
+
+    azure.script.handler = answer
+    async with connect(azure.settings) as cloud:
+        for _ in range(2):
+            assert [facts.id for facts in await cloud.subscriptions()] == ["s"]
+    assert azure.script.asked[-1].headers["authorization"] == "Bearer second"
+    assert len(azure.scopes) == 2
 
 
 async def test_a_cloud_that_describes_itself_is_believed(azure: Azure) -> None:
@@ -224,7 +250,7 @@ async def test_a_workload_identitys_token_file_is_used(
 async def test_tokens_are_renewed_early_and_the_old_one_serves_while_that_fails() -> None:
     clock = FakeClock()
     source = Source(clock)
-    tokens = Tokens(source, clock)
+    tokens = Tokens(source, clock, lambda: source)
     assert (await tokens.get_token_info(SCOPE)).token == "token-1"
     clock.elapsed = 3600 - 250
     source.failure = ServiceRequestError("down")
@@ -242,7 +268,7 @@ async def test_tokens_are_renewed_early_and_the_old_one_serves_while_that_fails(
 async def test_many_that_need_a_token_fetch_it_once_per_scope() -> None:
     clock = FakeClock()
     source = Source(clock)
-    tokens = Tokens(source, clock)
+    tokens = Tokens(source, clock, lambda: source)
     await asyncio.gather(*(tokens.get_token_info(scope) for scope in [SCOPE, "https://y"] * 10))
     assert sorted(source.scopes) == [SCOPE, "https://y"]
 
@@ -250,7 +276,7 @@ async def test_many_that_need_a_token_fetch_it_once_per_scope() -> None:
 async def test_a_challenge_replaces_the_token_for_all() -> None:
     clock = FakeClock()
     source = Source(clock)
-    tokens = Tokens(source, clock)
+    tokens = Tokens(source, clock, lambda: source)
     await tokens.get_token_info(SCOPE)
     challenged = [tokens.get_token_info(SCOPE, options={"claims": "{}"}) for _ in range(5)]
     assert {info.token for info in await asyncio.gather(*challenged)} == {"token-2"}
@@ -260,7 +286,7 @@ async def test_a_challenge_replaces_the_token_for_all() -> None:
 async def test_a_thread_shares_the_loops_tokens() -> None:
     clock = FakeClock()
     source = Source(clock)
-    tokens = Tokens(source, clock)
+    tokens = Tokens(source, clock, lambda: source)
     blocking = Blocking(tokens, asyncio.get_running_loop())
     await tokens.get_token_info(SCOPE)
     assert (await asyncio.to_thread(blocking.get_token, SCOPE)).token == "token-1"
