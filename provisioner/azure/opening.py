@@ -120,7 +120,7 @@ async def _describe(settings: Settings, session: aiohttp.ClientSession) -> _Clou
 async def _asked(
     own: str, path: str, session: aiohttp.ClientSession
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The answer to somebody without a token; a redirect is not followed, its word is no cloud's."""
+    """The answer to somebody without a token; a redirect is not followed."""
     async with session.get(
         f"{own}{path}",
         timeout=_METADATA_TIMEOUT,
