@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from provisioner.cloud import Agreement
 from provisioner.errors import Position, Problem, Severity, Who, define
@@ -69,6 +70,12 @@ def check_consent(case: Case) -> Iterator[Problem]:
             )
 
 
+NOT_CHECKED: Final = (
+    "not checked: whether an offer is sold in the billing account's country; Azure tells that only "
+    "at the purchase"
+)
+
+
 def _acceptances(case: Case) -> Iterator[Problem]:
     """What the apply will agree to: each offer with its publisher, price page, and whose word."""
     groups: dict[tuple[str, str], list[Subscribe]] = {}
@@ -89,7 +96,7 @@ def _acceptances(case: Case) -> Iterator[Problem]:
         "nothing to do, if that is meant",
         severity=Severity.NOTE,
         position=_position(case, first),
-        details=tuple(line for steps in offers for line in _agreed(case, steps)),
+        details=(*(line for steps in offers for line in _agreed(case, steps)), NOT_CHECKED),
     )
 
 
