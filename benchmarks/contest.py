@@ -88,7 +88,7 @@ def command(contender: str, job: str, url: str, ca: str, fleet: Fleet, wishes: P
 
 CHECKS = (
     "metadata", "subscriptions.", "providers.", "permissions.", "locks.", "agreements.get",
-    "workspaces.get",
+    "workspaces.get", "RegistryManagement", "ModelVersions_",
 )  # fmt: skip
 """What a client that does the least does not ask: the operations of observe and preflight, by the
 emulator's names. The lists of the first look are not told apart from those of the watch."""

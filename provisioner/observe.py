@@ -16,7 +16,7 @@ from provisioner.desired import Desired
 from provisioner.errors.cloud import CloudError
 from provisioner.plan import Plan
 from provisioner.plan.steps import Create, Replace, Subscribe, Update
-from provisioner.preflight.case import Case, Options, known_model
+from provisioner.preflight.case import Case, Options
 from provisioner.preflight.constraints import Constraints, RegionKey, Unread, key_of
 from provisioner.preflight.quota import shortages
 from provisioner.preflight.rights import needs
@@ -257,25 +257,21 @@ def _regions(plan: Plan, desired: Desired, *, growing: bool) -> list[RegionKey]:
 def _models(
     new: Sequence[Create | Replace], desired: Desired, options: Options
 ) -> dict[str, ModelRef]:
-    """The models whose registry is asked.
+    """The models whose registry is asked, each once: of what is made new, or of everything.
 
-    Managed compute needs the version and the sizes that the registry holds. A serverless model
-    that the catalogue knows needs nothing from it, which spares azure-ai-ml's 1.5 s of import.
+    Managed compute needs the version and the sizes that only the registry holds; a serverless model
+    may have reached the end of its life there since the catalogue was dated.
     """
     resources = [step.resource for step in new]
     if options.thorough:
         resources += [wish.resource for wish in desired.serverless]
         resources += [one.resource for wanted in desired.endpoints for one in wanted.deployments]
-    found: dict[str, ModelRef] = {}
-    for resource in resources:
-        if not isinstance(resource, ServerlessEndpoint | OnlineDeployment):
-            continue
-        model = resource.model
-        known = known_model(model) if isinstance(resource, ServerlessEndpoint) else None
-        catalogued = known is not None and known.serverless is not None
-        if model.registry and (options.thorough or not catalogued):
-            found[key_of(model)] = model
-    return found
+    models = [
+        resource.model
+        for resource in resources
+        if isinstance(resource, ServerlessEndpoint | OnlineDeployment)
+    ]
+    return {key_of(model): model for model in models if model.registry}
 
 
 async def _answers(cloud: CloudReader, asked: _Questions, observed: Observed) -> Constraints:

@@ -20,6 +20,7 @@ from provisioner.azure.faults import fault_of
 from provisioner.azure.kinds import Shape, live_state
 from provisioner.azure.management import Management
 from provisioner.azure.marketplace import Agreements
+from provisioner.azure.mlclient import MlClients
 from provisioner.azure.registry import Registries
 from provisioner.azure.values import Json, mapping, text
 from provisioner.azure.vault import Vaults
@@ -69,10 +70,11 @@ _SHAPES: Final[dict[Kind, Shape[Any]]] = {
 class AzureCloud:
     """Implements `provisioner.cloud.Cloud`. Every method raises CloudError and nothing else."""
 
-    def __init__(self, arm: Arm, registries: Registries, who: str | None = None) -> None:
+    def __init__(self, arm: Arm, listing: MlClients, who: str | None = None) -> None:
         self.who = who
         self._arm = arm
-        self._registries = registries
+        self._registries = Registries(arm)
+        self._listing = listing
         self._management = Management(arm)
         self._agreements = Agreements(arm)
         self._operations: dict[str, str] = {}  # latest operation URL by resource key
@@ -164,7 +166,7 @@ class AzureCloud:
         return await self._registries.model(ref)
 
     async def models(self, registry: str) -> Sequence[str]:
-        return await self._registries.models(registry)
+        return await self._listing.models(registry)
 
     async def tagged(self, subscription: str, tag: str) -> Sequence[str]:
         return await self._management.tagged(subscription, tag)

@@ -178,7 +178,11 @@ class Arm:
         operation = f"{method} {urlsplit(url).path}"
         request = HttpRequest(method, url, json=body, headers=_HEADERS)
         # azure-core's own is time-based: asking the system for it costs 25 µs.
-        options: dict[str, Any] = {"request_id": str(uuid.uuid4())}
+        options: dict[str, Any] = {
+            "request_id": str(uuid.uuid4()),
+            "connection_timeout": self.settings.patience.connect,
+            "read_timeout": self.settings.patience.read,
+        }
         if repeatable is not None:
             options[REPEATABLE] = repeatable
         try:

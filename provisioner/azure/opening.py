@@ -21,7 +21,8 @@ from provisioner.azure.adapter import AzureCloud
 from provisioner.azure.budget import Budget
 from provisioner.azure.client import Arm, make_session, make_transport
 from provisioner.azure.faults import load_json
-from provisioner.azure.registry import Registries
+from provisioner.azure.mlclient import MlClients
+from provisioner.azure.policies import MICROSOFT, is_within
 from provisioner.azure.settings import PUBLIC_AUTHORITY, Settings
 from provisioner.azure.values import Json, mapping, sequence, text, texts
 from provisioner.clock import Clock, SystemClock
@@ -33,12 +34,11 @@ _METADATA: Final = "/metadata/endpoints?api-version=2022-09-01"
 _GUARDED: Final = "/subscriptions?api-version=2022-12-01"
 _AUTHORIZATION: Final = re.compile(r'authorization(?:_uri)?="(https://[^/"]+)', re.IGNORECASE)
 _LONGEST_METADATA: Final = 1 << 20
-_MICROSOFT: Final = ("azure.com", "usgovcloudapi.net", "chinacloudapi.cn", "microsoftazure.de")
 _MICROSOFT_LOGIN: Final = (
     *("microsoftonline.com", "microsoftonline.us", "microsoftonline.cn", "microsoftonline.de"),
     *("windows.net", "chinacloudapi.cn"),
 )
-"""Domains of Microsoft's Azure Resource Managers and login services, in all its clouds."""
+"""Domains of Microsoft's login services, in all its clouds."""
 _METADATA_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 
 
@@ -94,7 +94,7 @@ async def open_cloud(
                 heard=heard,
             )
             who = credentials.bearer_of(token.token)
-            yield AzureCloud(arm, Registries(settings, cloud.authority, tokens), who)
+            yield AzureCloud(arm, MlClients(settings, cloud.authority, tokens), who)
 
 
 async def _describe(settings: Settings, session: aiohttp.ClientSession) -> _Cloud:
@@ -172,13 +172,13 @@ def _require_own_login(settings: Settings, cloud: _Cloud) -> None:
     """Raises UsageError where a host that is not Microsoft's would get a token of Microsoft's login
     service only because it asked for one, or said nothing of its own. A person may say so, and
     this machine is nobody else's."""
-    if settings.emulator or settings.authority is not None or _is_of(settings.arm, _MICROSOFT):
+    if settings.emulator or settings.authority is not None or is_within(settings.arm, MICROSOFT):
         return
     if urlsplit(settings.arm).hostname in LOOPBACK:
         return
     login = cloud.authority or os.environ.get("AZURE_AUTHORITY_HOST") or PUBLIC_AUTHORITY
     login = login if "://" in login else f"https://{login}"  # azure-identity takes both
-    if not _is_of(login, _MICROSOFT_LOGIN):
+    if not is_within(login, _MICROSOFT_LOGIN):
         return
     raise UsageError(
         Problem(
@@ -188,11 +188,6 @@ def _require_own_login(settings: Settings, cloud: _Cloud) -> None:
             f"and you trust {urlsplit(settings.arm).netloc} with your token: --authority {login}",
         )
     )
-
-
-def _is_of(address: str, domains: tuple[str, ...]) -> bool:
-    host = f".{(urlsplit(address).hostname or '').lower().rstrip('.')}"
-    return any(host.endswith(f".{domain}") for domain in domains)
 
 
 def _check_addresses(settings: Settings) -> None:

@@ -126,6 +126,16 @@ def _is_arms_own(fault: ServiceFault, remaining: float | None, bucket: Bucket) -
 _THROTTLED: Final = "SubscriptionRequestsThrottled"
 
 
+MICROSOFT: Final = ("azure.com", "usgovcloudapi.net", "chinacloudapi.cn", "microsoftazure.de")
+"""Domains of Microsoft's Azure Resource Managers, in all its clouds."""
+
+
+def is_within(address: str, domains: tuple[str, ...]) -> bool:
+    """Whether an address's host is one of the domains, or in one."""
+    host = f".{(urlsplit(address).hostname or '').lower().rstrip('.')}"
+    return any(host.endswith(f".{domain}") for domain in domains)
+
+
 def origin(url: str) -> str:
     """`https://host[:port]/`, lower-cased, default port left out."""
     parts = urlsplit(url)

@@ -1,171 +1,202 @@
-"""Model registries, through azure-ai-ml: versions, labels, SKUs, lifecycle (AZURE.md §7).
+"""One model of a registry: version, sizes, least machine, lifecycle (AZURE.md §7).
 
-azure-ai-ml takes 1.5 s to import and is synchronous; it is imported at its first use, and this is
-the only place of the adapter where threads are used: everything else here is asynchronous, and a
-blocking call in the event loop would stop all of it.
+Two hosts beside ARM: discovery says where a registry's data plane is, and that answers for its
+models. Both take ARM's token, as Microsoft's documentation asks them with curl ("Deploy models that
+use deployment templates", 2026-05-12); azure-ai-ml asks discovery with a token of Azure Machine
+Learning's own, which is the second try where the first is refused.
+
+azure-ai-ml asks the same (tests compare), but its import costs 1.5 s of CPU, more than the rest of
+an apply: docs/decisions/0051-registry-by-arm-pipeline.md.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import re
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
-from typing import Any, Final, TypeVar
+from typing import Final
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-
-from provisioner.azure.client import lost
-from provisioner.azure.credentials import RETRIES, Blocking, Tokens
-from provisioner.azure.faults import fault_of
-from provisioner.azure.retry import body_of, is_loss
-from provisioner.azure.settings import PUBLIC_AUTHORITY, Settings
-from provisioner.azure.values import text
+from provisioner.azure.budget import Budget
+from provisioner.azure.client import Answer, Arm
+from provisioner.azure.faults import unreadable
+from provisioner.azure.policies import MICROSOFT, foreign, is_within
+from provisioner.azure.settings import Patience
+from provisioner.azure.values import Json, mapping, text
 from provisioner.cloud import RegistryModel
-from provisioner.errors.cloud import CloudError, ServiceFault
+from provisioner.errors.cloud import CloudError
 from provisioner.resources import ModelRef
 
-T = TypeVar("T")
-
-_AT_ONCE: Final = 8
-_READ_TIMEOUT: Final = 30.0
-"""Seconds; short, because a thread cannot be cancelled and Ctrl-C has to wait for it."""
-_CLOUD_VARIABLE: Final = "AZUREML_CURRENT_CLOUD"
+_DISCOVERY_VERSION: Final = "v1.0"
+_MODELS_VERSION: Final = "2021-10-01-dataplanepreview"
+_DATA_PLANE: Final = "mferp/managementfrontend"
+_NEWEST: Final = "$orderBy=createdtime%20desc&$top=1"
+_PATIENCE: Final = Patience(attempts=3, throttled=20.0, connect=5.0, read=15.0)
+"""Short, because a run may do without: a firewall that lets only ARM through is common."""
+_MICROSOFT: Final = (*MICROSOFT, "azureml.ms", "azureml.net", "ml.azure.us", "ml.azure.cn")
 _SKU: Final = re.compile(r"\bStandard_\w+", re.IGNORECASE)
-_construction: Final = threading.Lock()
 
 
 class Registries:
-    """Registries by name; one azure-ai-ml client for each, made when first asked."""
+    """Registries by name; where each one is, is asked once."""
 
-    def __init__(self, settings: Settings, authority: str | None, tokens: Tokens) -> None:
-        self._settings = settings
-        self._authority = authority or PUBLIC_AUTHORITY
-        self._tokens = tokens
-        self._clients: dict[str, asyncio.Future[Any]] = {}
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+    def __init__(self, arm: Arm) -> None:
+        self._arm = arm
+        self._found: dict[str, asyncio.Task[_Registry]] = {}
 
     async def model(self, ref: ModelRef) -> RegistryModel | None:
-        """A version, or the latest one; None where the registry holds no such model."""
-        if not ref.registry:
+        """A version, or the latest one; None where the registry holds no such model.
+
+        Raises CloudError, also where there is no such registry.
+        """
+        if not ref.registry or any(
+            _is_a_way(name) for name in (ref.registry, ref.name, ref.version)
+        ):
             return None
-        client = await self._client(ref.registry)
-        wanted = {"version": ref.version} if ref.version else {"label": "latest"}
-        operation = f"GET {ref.id}"
+        registry = await self._registry(ref.registry)
+        with _asking(ref.versioned_id if ref.version else ref.id):
+            body = await (registry.version(ref) if ref.version else registry.latest(ref))
+        return None if body is None else parse(body, ref)
+
+    async def _registry(self, name: str) -> _Registry:
+        """Many may ask at once: one question answers them all. A failure is not kept."""
+        key = name.lower()
+        task = self._found.get(key)
+        if task is None:
+            task = self._found[key] = asyncio.create_task(self._discover(name))
+            task.add_done_callback(lambda done: self._forget(key, done))
+        return await asyncio.shield(task)
+
+    def _forget(self, key: str, done: asyncio.Task[_Registry]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._found.pop(key, None)
+
+    async def _discover(self, name: str) -> _Registry:
+        with _asking(f"azureml://registries/{name}"):
+            return await self._found_at(name)
+
+    async def _found_at(self, name: str) -> _Registry:
+        own = self._arm.settings.machine_learning
+        path = f"/registrymanagement/v1.0/registries/{name}/discovery"
+        door = self._at(own.discovery, self._arm.scope)
         try:
-            found = await self._run(operation, lambda: client.models.get(ref.name, **wanted))
+            answer = await door.send("GET", door.url(path, _DISCOVERY_VERSION))
         except CloudError as error:
-            if error.fault.status == 404:
-                return None
-            raise
-        return parse(found, ref)
-
-    async def models(self, registry: str) -> list[str]:
-        """Names of the registry's models, each once, in its order."""
-        client = await self._client(registry)
-        operation = f"GET azureml://registries/{registry}/models"
-        found = await self._run(operation, lambda: [item.name for item in client.models.list()])
-        return list(dict.fromkeys(name for name in found if text(name)))
-
-    async def _client(self, registry: str) -> Any:
-        """The registry's client. Many may ask at once; one of them makes it."""
-        key = registry.lower()
-        known = self._clients.get(key)
-        if known is None:
-            loop = asyncio.get_running_loop()
-            known = self._clients[key] = loop.create_future()
-            known.add_done_callback(_seen)
-            try:
-                operation = f"GET azureml://registries/{registry}"
-                made = await self._run(operation, lambda: self._make(registry, loop))
-            except BaseException as error:
-                self._clients.pop(key, None)
-                if isinstance(error, CloudError):
-                    known.set_exception(error)
-                else:
-                    known.cancel()
+            if error.fault.status != 401:
                 raise
-            known.set_result(made)
-        return await asyncio.shield(known)
+            door = self._at(own.discovery, f"{own.audience}/.default")
+            answer = await door.send("GET", door.url(path, _DISCOVERY_VERSION))
+        where, subscription, group = _place(answer)
+        return _Registry(
+            self._at(data_plane(where, own.discovery), self._arm.scope),
+            f"/subscriptions/{subscription}/resourceGroups/{group}"
+            f"/providers/Microsoft.MachineLearningServices/registries/{name}/models",
+        )
 
-    def _make(self, registry: str, loop: asyncio.AbstractEventLoop) -> Any:
-        """Runs in a thread; asks registry discovery in the constructor."""
-        with warnings.catch_warnings():
-            # Its dependencies announce their own deprecations: nothing that our user can mend.
-            warnings.simplefilter("ignore")
-            from azure.ai.ml import MLClient  # noqa: PLC0415 - 1.5 s of import
-
-        options: dict[str, Any] = {
-            "enable_telemetry": False,
-            "show_progress": False,
-            "permit_redirects": False,
-            "user_agent": self._settings.application,
-            "read_timeout": min(self._settings.patience.read, _READ_TIMEOUT),
-            "connection_timeout": self._settings.patience.connect,
-            **RETRIES,
-        }
-        if self._settings.ca_bundle is not None:
-            options["connection_verify"] = str(self._settings.ca_bundle)
-        if not self._settings.public:
-            options |= self._cloud()
-        with _construction, _own_cloud_variable(), _quiet():
-            return MLClient(Blocking(self._tokens, loop), registry_name=registry, **options)
-
-    def _cloud(self) -> dict[str, Any]:
-        """azure-ai-ml's description of a cloud that is not the public one (AZURE.md §14)."""
-        arm = self._settings.arm
-        return {
-            "cloud": f"provisioner-{urlsplit(arm).netloc}-{urlsplit(arm).path}",
-            "cloud_metadata": {
-                "azure_portal": arm,
-                "resource_manager": f"{arm}/",
-                "active_directory": f"{self._authority.rstrip('/')}/",
-                "aml_resource_id": "https://ml.azure.com/",
-                "storage_endpoint": "core.windows.net",
-                "registry_discovery_endpoint": f"{self._settings.discovery or arm}/",
-            },
-        }
-
-    async def _run(self, operation: str, call: Callable[[], T]) -> T:
-        """`call` in a thread, its errors in the port's terms."""
-        async with self._slots:
-            try:
-                return await asyncio.to_thread(call)
-            except CloudError:
-                raise
-            except HttpResponseError as error:
-                raise _translated(error, operation) from error
-            except Exception as error:
-                if is_loss(error) or isinstance(error, OSError):
-                    raise lost(operation, error) from error
-                # azure-ai-ml raises its own, and plain AttributeError and KeyError where an
-                # answer lacks what it expects (AZURE.md §7).
-                raise CloudError(
-                    ServiceFault(
-                        status=200,
-                        code="UnreadableAnswer",
-                        message=f"azure-ai-ml could not read the registry's answer: {error}"[:800],
-                        operation=operation,
-                    )
-                ) from error
+    def _at(self, address: str, scope: str) -> Arm:
+        """The same pipeline to another host, with a budget of its own."""
+        arm = self._arm
+        patience = replace(
+            _PATIENCE, attempts=min(_PATIENCE.attempts, arm.settings.patience.attempts)
+        )
+        return Arm(
+            settings=replace(arm.settings, arm_endpoint=address, patience=patience),
+            clock=arm.clock,
+            credential=arm.credential,
+            scope=scope,
+            transport=arm.transport,
+            budget=Budget(arm.clock),
+            chance=arm.chance,
+        )
 
 
-def parse(found: Any, ref: ModelRef) -> RegistryModel:
-    """azure-ai-ml's `Model` as the port's. Names are looked up in properties and tags alike,
-    whatever their case: publishers use both (CATALOG: azureml-assets' specifications)."""
-    properties = _strings(getattr(found, "properties", None))
-    tags = _strings(getattr(found, "tags", None))
+class _Registry:
+    """A registry's data plane; `base` is the path of its models."""
+
+    def __init__(self, door: Arm, base: str) -> None:
+        self._door = door
+        self._base = base
+
+    async def version(self, ref: ModelRef) -> Json | None:
+        answer = await self._door.get(
+            f"{self._base}/{ref.name}/versions/{ref.version}", version=_MODELS_VERSION
+        )
+        return None if answer is None else answer.json
+
+    async def latest(self, ref: ModelRef) -> Json | None:
+        """The version that was made last, which is what `labels/latest` means to Azure."""
+        found = await self._door.entries(
+            f"{self._base}/{ref.name}/versions",
+            version=_MODELS_VERSION,
+            query=_NEWEST,
+            absent_ok=True,
+        )
+        return mapping(found[0]) if found else None
+
+
+@contextmanager
+def _asking(what: str) -> Iterator[None]:
+    """Errors speak of the registry or model that was asked for, not of the path to it."""
+    try:
+        yield
+    except CloudError as error:
+        fault = replace(error.fault, operation=f"GET {what}", resource=what)
+        raise CloudError(fault) from error
+
+
+def _is_a_way(name: str | None) -> bool:
+    """Whether a name is `.` or `..`, which a path would take for itself or the folder above."""
+    return name is not None and not name.strip(".")
+
+
+def data_plane(where: str, discovery: str) -> str:
+    """The base address of a registry's models: discovery at `discovery` has named `where`.
+
+    Raises CloudError where Microsoft's discovery names a host that is not Microsoft's: our token
+    goes there. Any other cloud may have its registries where it likes, as it has our token already.
+    """
+    if is_within(discovery, _MICROSOFT) and not is_within(where, _MICROSOFT):
+        raise foreign(where, discovery)
+    return f"{where.rstrip('/')}/{_DATA_PLANE}"
+
+
+def _place(answer: Answer) -> tuple[str, str, str]:
+    """The data plane's address, and the Azure subscription and resource group of the registry."""
+    body = answer.json
+    where, subscription, group = (
+        text(body.get(name))
+        for name in ("primaryRegionResourceProviderUri", "subscriptionId", "resourceGroup")
+    )
+    if where is None or subscription is None or group is None:
+        raise unreadable(answer.operation, answer.status, "it does not say where the registry is")
+    try:
+        parts = urlsplit(where)
+        usable = parts.scheme == "https" and parts.hostname and (parts.port or 443) > 0
+    except ValueError:  # a port that is none, half an IPv6 address
+        usable = False
+    if not usable or "@" in parts.netloc:
+        raise unreadable(answer.operation, answer.status, f"{where!r} is no https:// address")
+    return where, subscription, group
+
+
+def parse(body: Json, ref: ModelRef) -> RegistryModel:
+    """A version's body as the port's. Names are looked up in properties and tags alike, whatever
+    their case: publishers use both (CATALOG: azureml-assets' specifications)."""
+    inner = mapping(body.get("properties"))
+    named = ModelRef.parse(text(body.get("id")) or "")
+    properties, tags = _strings(inner.get("properties")), _strings(inner.get("tags"))
     facts = {name.lower(): value for name, value in {**tags, **properties}.items()}
     recommended = _SKU.findall(facts.get("inference-recommended-sku", ""))
     return RegistryModel(
-        ref=ModelRef(ref.registry, text(getattr(found, "name", None)) or ref.name, _version(found)),
-        description=text(getattr(found, "description", None)) or "",
+        ref=ModelRef(
+            ref.registry,
+            named.name if named.registry else ref.name,
+            text(body.get("name")) or named.version or ref.version,
+        ),
+        description=text(inner.get("description")) or "",
         skus=tuple(dict.fromkeys(_SKU.findall(facts.get("inference_compute_allow_list", "")))),
         recommended_sku=recommended[0] if recommended else None,
         min_sku=_min_sku(facts.get("inference-min-sku-spec")),
@@ -178,11 +209,6 @@ def parse(found: Any, ref: ModelRef) -> RegistryModel:
         properties=properties,
         tags=tags,
     )
-
-
-def _version(found: Any) -> str | None:
-    version = getattr(found, "version", None)
-    return None if version is None else str(version)
 
 
 def _strings(value: object) -> Mapping[str, str]:
@@ -218,46 +244,3 @@ def _date(facts: Mapping[str, str], *names: str) -> date | None:
 
 def _american(value: str) -> date:
     return datetime.strptime(value.partition(" ")[0], "%m/%d/%Y").date()
-
-
-def _translated(error: HttpResponseError, operation: str) -> CloudError:
-    response: Any = error.response
-    if response is None:
-        return lost(operation, error)
-    status = 404 if isinstance(error, ResourceNotFoundError) else response.status_code
-    return CloudError(
-        fault_of(
-            status=status, headers=response.headers, body=body_of(response), operation=operation
-        )
-    )
-
-
-@contextmanager
-def _own_cloud_variable() -> Iterator[None]:
-    """MLClient sets AZUREML_CURRENT_CLOUD for the whole process; put back what was there."""
-    before = os.environ.get(_CLOUD_VARIABLE)
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(_CLOUD_VARIABLE, None)
-        else:
-            os.environ[_CLOUD_VARIABLE] = before
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The constructor warns about experimental classes that are not used here."""
-    logger = logging.getLogger("azure.ai.ml")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def _seen(future: asyncio.Future[Any]) -> None:
-    """Nobody may be waiting besides the maker, who raises by itself."""
-    if not future.cancelled():
-        future.exception()

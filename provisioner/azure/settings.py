@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,6 +12,28 @@ from provisioner.resources import Secret
 
 PUBLIC_ARM: Final = "https://management.azure.com"
 PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineLearning:
+    """What Azure Machine Learning has beside ARM: where registries are discovered, and the resource
+    that its own tokens are for."""
+
+    discovery: str
+    audience: str
+
+
+_PUBLIC_ML: Final = "https://ml.azure.com"
+_CLOUDS: Final[Mapping[str, MachineLearning]] = {
+    "management.azure.com": MachineLearning("https://eastus.api.azureml.ms", _PUBLIC_ML),
+    "management.usgovcloudapi.net": MachineLearning(
+        "https://usgovarizona.api.ml.azure.us", "https://ml.azure.us"
+    ),
+    "management.chinacloudapi.cn": MachineLearning(
+        "https://chinaeast2.api.ml.azure.cn", "https://ml.azure.cn"
+    ),
+}
+"""Microsoft's clouds by ARM's host, as azure-ai-ml 1.35.2 knows them (2026-11-30)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +61,8 @@ class Settings:
     With a `client_id`, `tenant_id` and `client_secret` that service principal is used; otherwise
     azure-identity looks for a credential. `authority` None means the public login service.
     `audience` is the resource that tokens are asked for; None: found out (AZURE.md §14).
-    `registry_discovery` is the base address that registries are discovered at; None: the public
-    one, or ARM's own host where ARM is not public. `emulator` is for messages only.
+    `registry_discovery` is the base address that registries are discovered at; None: that of
+    Microsoft's cloud, or ARM's own host elsewhere. `emulator` is for messages only.
     """
 
     arm_endpoint: str = PUBLIC_ARM
@@ -65,8 +88,11 @@ class Settings:
         return urlsplit(self.arm).netloc.lower() == urlsplit(PUBLIC_ARM).netloc
 
     @property
-    def discovery(self) -> str | None:
-        """Where registries are discovered; None: azure-ai-ml's own public address."""
-        if self.registry_discovery is not None:
-            return self.registry_discovery.rstrip("/")
-        return None if self.public else self.arm
+    def machine_learning(self) -> MachineLearning:
+        """Where registries are discovered, without a trailing slash, and the audience of tokens of
+        Azure Machine Learning itself."""
+        own = MachineLearning(self.arm, _PUBLIC_ML)
+        known = _CLOUDS.get(urlsplit(self.arm).netloc.lower(), own)
+        if self.registry_discovery is None:
+            return known
+        return replace(known, discovery=self.registry_discovery.rstrip("/"))

@@ -71,8 +71,10 @@ def check_consent(case: Case) -> Iterator[Problem]:
 
 
 NOT_CHECKED: Final = (
-    "not checked: whether an offer is sold in the billing account's country; Azure tells that only "
-    "at the purchase"
+    "not checked: whether the billing account may buy it, by its country and purchase policies; "
+    "Azure tells that only at the purchase",
+    "countries by offer: https://learn.microsoft.com/azure/ai-foundry/how-to/"
+    "deploy-models-serverless-availability",
 )
 
 
@@ -96,7 +98,7 @@ def _acceptances(case: Case) -> Iterator[Problem]:
         "nothing to do, if that is meant",
         severity=Severity.NOTE,
         position=_position(case, first),
-        details=(*(line for steps in offers for line in _agreed(case, steps)), NOT_CHECKED),
+        details=(*(line for steps in offers for line in _agreed(case, steps)), *NOT_CHECKED),
     )
 
 

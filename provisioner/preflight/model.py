@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from provisioner.catalog import Lifecycle, Stage, furthest, load
+from provisioner.catalog import CatalogModel, Lifecycle, Stage, furthest, load
 from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan import Step
 from provisioner.plan.steps import Create, Replace
@@ -66,12 +66,13 @@ SHARED_CAPACITY = define(
     Who.AUTHOR,
 )
 
+_NOT_ASKED = object()
 _SIZE = ("spec", "target", "managedCompute", "instanceType")
 
 
 def check_models(case: Case) -> Iterator[Problem]:
     """Everything about the models of new endpoints and deployments."""
-    told: set[tuple[str, bool]] = set()
+    yield from _unasked(case)
     for step in case.new():
         resource = step.resource
         if not isinstance(resource, ServerlessEndpoint | OnlineDeployment):
@@ -79,7 +80,7 @@ def check_models(case: Case) -> Iterator[Problem]:
         model = resource.model
         if not model.registry:
             continue
-        yield from _existence(case, step, model, told)
+        yield from _existence(case, step, model)
         yield from _target(case, step, model)
         lifecycle = _lifecycle(case, model, serverless=isinstance(resource, ServerlessEndpoint))
         if lifecycle is not None:
@@ -94,25 +95,51 @@ def check_models(case: Case) -> Iterator[Problem]:
         yield from _running(case)
 
 
-def _existence(
-    case: Case, step: Create | Replace, model: ModelRef, told: set[tuple[str, bool]]
-) -> Iterator[Problem]:
+def _judged(case: Case) -> Iterator[tuple[ModelRef, bool, Position | None]]:
+    """The models that are judged: whether the registry must tell their version, and where they are
+    written."""
+    for step in case.new():
+        one = step.resource
+        if isinstance(one, ServerlessEndpoint | OnlineDeployment):
+            unsent = one.model.version is None and isinstance(one, OnlineDeployment)
+            yield one.model, unsent, case.at(step, "spec", "model")
+    if case.options.thorough:
+        for wish in case.desired.serverless:
+            yield wish.resource.model, False, wish.origin.at("spec", "model")
+        for wanted in case.desired.endpoints:
+            for part in wanted.deployments:
+                yield part.resource.model, False, part.origin.at("spec", "model")
+
+
+def _unasked(case: Case) -> Iterator[Problem]:
+    """What a registry did not tell. A registry that does not answer at all is told of once."""
+    blocking: dict[str, Problem] = {}
+    silent: dict[tuple[str, str, str], dict[str, tuple[Unread, ModelRef, Position | None]]] = {}
+    for model, unsent, position in _judged(case):
+        key = key_of(model)
+        answer = case.facts.models.get(key)
+        if not isinstance(answer, Unread):
+            continue
+        if unsent:
+            blocking.setdefault(key, _version_unknown(answer, model, position))
+            continue
+        why = (model.registry.lower(), answer.fault.code, answer.fault.message)
+        silent.setdefault(why, {}).setdefault(key, (answer, model, position))
+    yield from blocking.values()
+    for found in silent.values():
+        told = [entry for key, entry in found.items() if key not in blocking]
+        if not told:
+            continue
+        answer, _, position = told[0]
+        names = listed([model.short for _, model, _ in told], 5)
+        yield unread(answer, f"the model{'s' if len(told) > 1 else ''} {names}", position)
+
+
+def _existence(case: Case, step: Create | Replace, model: ModelRef) -> Iterator[Problem]:
     key = key_of(model)
-    if key not in case.facts.models:
+    if case.facts.models.get(key, _NOT_ASKED) is not None:
         return
-    answer = case.facts.models[key]
     position = case.at(step, "spec", "model")
-    if isinstance(answer, Unread):
-        unsent = model.version is None and isinstance(step.resource, OnlineDeployment)
-        if (key, unsent) not in told:
-            told.add((key, unsent))
-            if unsent:
-                yield _version_unknown(answer, model, position)
-            else:
-                yield unread(answer, f"the model {model.short}", position)
-        return
-    if answer is not None:
-        return
     latest = case.facts.registry_model(model)
     if latest is not None:
         yield Problem(
@@ -122,12 +149,35 @@ def _existence(
             position=position,
         )
         return
+    known = known_model(model)
+    yield _unknown(model, position) if known is None else _withdrawn(case, step, known, position)
+
+
+def _unknown(model: ModelRef, position: Position | None) -> Problem:
     near = [name for name in load().near(model.id) if name.lower() != model.short.lower()]
-    yield Problem(
+    return Problem(
         MODEL_MISSING,
         f"the registry {model.registry} has no model {model.short.partition('/')[2]}",
         (f"did you mean {near[0]}? " if near else "")
         + f"list them: provision models list --search {model.name[:20]}",
+        position=position,
+    )
+
+
+def _withdrawn(
+    case: Case, step: Create | Replace, known: CatalogModel, position: Position | None
+) -> Problem:
+    """The catalogue is a copy, the registry is not. A serverless model needs nothing from it but to
+    be there, so that whoever knows better can go on."""
+    serverless = isinstance(step.resource, ServerlessEndpoint)
+    ignored = serverless and case.options.ignore_lifecycle
+    return Problem(
+        MODEL_MISSING,
+        f"the registry {known.registry} has no model {known.name} now; it had one in the catalogue "
+        f"of {known.dated}",
+        "deploy another model: provision models list"
+        + ("; or try all the same with --ignore-lifecycle" if serverless and not ignored else ""),
+        severity=Severity.WARNING if ignored else Severity.ERROR,
         position=position,
     )
 

@@ -25,7 +25,7 @@ from provisioner.azure.adapter import AzureCloud
 from provisioner.azure.budget import Budget
 from provisioner.azure.client import Arm, make_session, make_transport
 from provisioner.azure.credentials import Tokens
-from provisioner.azure.registry import Registries
+from provisioner.azure.mlclient import MlClients
 from provisioner.azure.settings import Settings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -208,5 +208,5 @@ async def wired(folder: Path, **changes: Any) -> AsyncIterator[Wire]:
                 budget=Budget(clock),
                 chance=random.Random(7),
             )
-            cloud = AzureCloud(arm, Registries(settings, None, tokens))
+            cloud = AzureCloud(arm, MlClients(settings, None, tokens))
             yield Wire(script, clock, source, arm, cloud, settings)

@@ -129,7 +129,7 @@ async def test_an_unknown_azure_subscription_is_an_error(cloud: AzureCloud) -> N
     assert caught.value.fault.correlation_id
 
 
-async def test_registry_models_through_azure_ai_ml(cloud: AzureCloud) -> None:
+async def test_the_models_of_a_registry(cloud: AzureCloud) -> None:
     before = os.environ.get("AZUREML_CURRENT_CLOUD")
     latest, pinned, absent = await asyncio.gather(
         cloud.model(LLAMA), cloud.model(SMALL), cloud.model(ModelRef("azureml-meta", "None-8B"))

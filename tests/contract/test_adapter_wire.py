@@ -16,7 +16,7 @@ import pytest
 from azure.core.exceptions import AzureError, ServiceResponseError
 
 from provisioner.azure.client import make_session, make_transport
-from provisioner.azure.registry import Registries
+from provisioner.azure.mlclient import MlClients
 from provisioner.errors.cloud import CloudError, Verdict
 from provisioner.resources import (
     KeyName,
@@ -455,7 +455,7 @@ async def test_what_azure_ai_ml_cannot_read_is_no_lost_connection(
         raise error
 
     with pytest.raises(CloudError) as caught:
-        await Registries(wire.settings, None, wire.arm.credential)._run("GET model", call)
+        await MlClients(wire.settings, None, wire.arm.credential)._run("GET model", call)
     assert caught.value.fault.code == code
 
 

@@ -177,6 +177,33 @@ SCENES = [
         says=("provision models list",),
     ),
     Scene(
+        "model that its registry no longer has",
+        tenant(),
+        serverless("azureml-cohere/cohere-command-a"),
+        "preflight.model-missing",
+        says=("in the catalogue of", "--ignore-lifecycle"),
+    ),
+    Scene(
+        "another model of that registry",
+        tenant(),
+        serverless("azureml-cohere/Cohere-embed-v3-english"),
+        None,
+    ),
+    Scene(
+        "retired in its registry, not in the catalogue",
+        tenant(),
+        serverless("azureml-meta/Llama-3.2-3B-Instruct"),
+        "preflight.model-retired",
+        says=("retired since 2026-01-01", "--ignore-lifecycle"),
+    ),
+    Scene(
+        "legacy in its registry, not in the catalogue",
+        tenant(),
+        serverless("azureml-meta/Llama-3.2-1B-Instruct"),
+        None,
+        warns="preflight.model-legacy",
+    ),
+    Scene(
         "deprecated, managed",
         tenant(),
         managed(model="azureml/Closed-Model/versions/1"),
@@ -330,6 +357,16 @@ def scenario() -> dict[str, Any]:
                 "name": "Closed-Model",
                 "managed": a100,
                 "lifecycle": {"deprecation": "2026-01-01", "retirement": "2099-01-01"},
+            },
+            {
+                "registry": "azureml-meta",
+                "name": "Llama-3.2-3B-Instruct",
+                "lifecycle": {"deprecation": "2025-06-01", "retirement": "2026-01-01"},
+            },
+            {
+                "registry": "azureml-meta",
+                "name": "Llama-3.2-1B-Instruct",
+                "lifecycle": {"legacy": "2026-01-01", "deprecation": "2099-01-01"},
             },
             {
                 "registry": "azureml",

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.preflight_cpu import documents
+from benchmarks.preflight_cpu import SERVERLESS, documents
 from provisioner import manifest
 from provisioner.desired import desired
 from provisioner.errors import Severity
@@ -44,19 +44,20 @@ def asked(
 
 
 def test_ten_times_the_manifests_cost_no_read_more() -> None:
-    few, _ = asked(8, 4, ROOM)
-    many, _ = asked(80, 4, ROOM, Options(ignore_limits=True))
+    every_model = 4 * 2 * len(SERVERLESS)
+    few, _ = asked(every_model, 4, ROOM, Options(ignore_limits=True))
+    many, _ = asked(10 * every_model, 4, ROOM, Options(ignore_limits=True))
     assert many == few
 
 
-def test_reads_go_by_workspace_and_subscription() -> None:
+def test_reads_go_by_workspace_subscription_and_model() -> None:
     reads, _ = asked(8, 4, ROOM)
     assert reads == {
         "rights": 4 + 4 + 1,  # workspaces, their groups, the subscription
         "locks": 4,
         "subscription": 1,
         "provider": 2,
-        "model": 1,
+        "model": 2,
         "quota": 1,
         "sizes": 1,
     }
@@ -64,7 +65,7 @@ def test_reads_go_by_workspace_and_subscription() -> None:
 
 def test_a_subscribed_workspace_asks_for_no_right_above_it() -> None:
     reads, findings = asked(1, 1, SUBSCRIBED)
-    assert reads == {"rights": 1, "locks": 1, "subscription": 1, "provider": 1}
+    assert reads == {"rights": 1, "locks": 1, "subscription": 1, "provider": 1, "model": 1}
     assert not findings
 
 
