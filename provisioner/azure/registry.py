@@ -6,7 +6,7 @@ use deployment templates", 2026-05-12); azure-ai-ml asks discovery with a token 
 Learning's own, which is the second try where the first is refused.
 
 azure-ai-ml asks the same (tests compare), but its import costs 1.5 s of CPU, more than the rest of
-an apply: docs/decisions/0051-registry-by-arm-pipeline.md.
+an apply: docs/decisions/0051-registry-on-our-own-pipeline.md.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from provisioner.azure.budget import Budget
-from provisioner.azure.client import Answer, Arm
+from provisioner.azure.client import ABSENT, Answer, Arm
 from provisioner.azure.faults import unreadable
 from provisioner.azure.policies import MICROSOFT, foreign, is_within
 from provisioner.azure.settings import Patience
-from provisioner.azure.values import Json, mapping, text
+from provisioner.azure.values import Json, mapping, sequence, text
 from provisioner.cloud import RegistryModel
 from provisioner.errors.cloud import CloudError
 from provisioner.resources import ModelRef
@@ -127,13 +127,16 @@ class _Registry:
         return None if answer is None else answer.json
 
     async def latest(self, ref: ModelRef) -> Json | None:
-        """The version that was made last, which is what `labels/latest` means to Azure."""
-        found = await self._door.entries(
-            f"{self._base}/{ref.name}/versions",
-            version=_MODELS_VERSION,
-            query=_NEWEST,
-            absent_ok=True,
-        )
+        """The version that was made last, which is what `labels/latest` means to Azure.
+
+        The first page is all that is read: its nextLink goes on with older versions, whatever
+        `$top` says, and a service that knows no `$top` sorts all the same.
+        """
+        url = self._door.url(f"{self._base}/{ref.name}/versions", _MODELS_VERSION, _NEWEST)
+        answer = await self._door.send("GET", url, absent_ok=True)
+        if answer.status == ABSENT:
+            return None
+        found = sequence(answer.json.get("value"))
         return mapping(found[0]) if found else None
 
 

@@ -66,6 +66,16 @@ async def test_discovery_and_then_the_version_that_was_made_last(wire: Wire) -> 
     assert wire.source.scopes == [f"{wire.script.url}/.default"]
 
 
+async def test_older_versions_are_not_paged_through(wire: Wire) -> None:
+    more = f"{wire.script.url}{PLANE}/models/{LLAMA.name}/versions?$skip=1"
+    page = {"value": [version("9"), version("8")], "nextLink": more}
+    wire.script.will(place(wire), Answer(body=page))
+    found = await wire.cloud.model(LLAMA)
+    assert found is not None
+    assert found.ref.version == "9"
+    assert len(wire.script.asked) == 2
+
+
 async def test_many_questions_discover_a_registry_once(wire: Wire) -> None:
     def handler(asked: Asked) -> Answer:
         if asked.path.endswith("/discovery"):
