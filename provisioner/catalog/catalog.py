@@ -93,16 +93,6 @@ class Catalog:
         name = normal_region(text)
         return name if name in self.regions else None
 
-    def cores_needed(self, sku: Sku, count: int) -> int:
-        """Cores of the family's quota that `count` instances take.
-
-        Azure reserves another 20 % for upgrades, rounded up to whole instances, except on the
-        sizes that its SKU list exempts (includes/quota-allocation-online-deployment.md of
-        MicrosoftDocs/azure-ai-docs).
-        """
-        instances = count if sku.reserve_exempt else -(-count * 12 // 10)
-        return instances * sku.cores
-
 
 def _of(registry: str, short: str) -> bool:
     return short.startswith(f"{registry.lower()}/")

@@ -20,6 +20,7 @@ from typing import Literal
 
 from provisioner.emulator.refusals import Refusal
 from provisioner.emulator.scenario_yaml import Instant, Seconds, duration
+from provisioner.emulator.throttle import provider_refusal
 
 When = Literal["before", "after"]
 _SHORT_VERBS = {"CreateOrUpdate": "put", "Create": "put", "Update": "patch"}
@@ -155,13 +156,7 @@ class ThrottleCall:
     def refusal(self) -> Refusal:
         """ARM's shape with the header, or the provider's without it."""
         if self.retry_after is None:
-            return Refusal(
-                429,
-                "UserError",
-                "Received too many requests in a short amount of time. "
-                "Retry again after 20 seconds.",
-                inner=("QuotaExceeded", "TooManyRequests"),
-            )
+            return provider_refusal()
         wait = max(1, round(self.retry_after))
         return Refusal(
             429,

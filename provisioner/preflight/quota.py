@@ -219,7 +219,12 @@ def _give(
 
 
 def arithmetic(size: VmSize, count: int) -> tuple[int, str]:
-    """Cores that `count` instances take, and how: `2 × 24 cores + 20 % = 72`."""
+    """Cores that `count` instances take, and how: `2 × 24 cores + 20 % = 72`.
+
+    Azure reserves another 20 % for upgrades, rounded up to whole instances, except on the sizes
+    that its SKU list exempts (includes/quota-allocation-online-deployment.md of
+    MicrosoftDocs/azure-ai-docs).
+    """
     known = load().sku(size.name)
     if known is not None and known.reserve_exempt:
         return count * size.vcpus, f"{count} × {size.vcpus} cores = {count * size.vcpus}"

@@ -88,22 +88,6 @@ def test_far_misses_suggest_nothing() -> None:
     assert CATALOG.near("x" * 10_000) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "count", "cores"),
-    [
-        ("Standard_NC24ads_A100_v4", 2, 48),  # exempt from the reserve
-        ("standard_nc6s_v3", 1, 12),  # ceil(1.2) = 2 instances
-        ("Standard_NC6s_v3", 5, 36),  # ceil(6.0) = 6
-        ("Standard_NC6s_v3", 6, 48),  # ceil(7.2) = 8
-        ("Standard_DS3_v2", 10, 48),
-    ],
-)
-def test_cores_with_the_reserve(name: str, count: int, cores: int) -> None:
-    sku = CATALOG.sku(name)
-    assert sku is not None
-    assert CATALOG.cores_needed(sku, count) == cores
-
-
 def test_a_region_is_found_by_either_of_its_names() -> None:
     assert CATALOG.region("East US 2") == CATALOG.region("eastus2") == "eastus2"
 
