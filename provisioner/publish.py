@@ -127,7 +127,7 @@ def _all_failed(one: Published, problem: Problem) -> list[outputs.SinkResult]:
         outputs.SinkResult(
             one.origin.name,
             output.kind,
-            outputs.target_of(output.sink),
+            output.target,
             outputs.Status.FAILED,
             problem.at(one.origin.position),
         )
