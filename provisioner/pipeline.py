@@ -26,6 +26,7 @@ from provisioner.events import Emit, Noticed, StageFinished, StageStarted
 from provisioner.manifest import Manifests
 from provisioner.observe import constraints, observe, observe_tagged
 from provisioner.plan import Plan
+from provisioner.plan.words import span
 from provisioner.preflight import Constraints, Findings, blocking
 from provisioner.publish import publish
 from provisioner.reap import Doomed, expiring
@@ -155,10 +156,13 @@ async def prepare_reap(
 
 def _removal(doomed: Iterable[Doomed], observed: Observed, now: datetime) -> Plan:
     removals = (
-        planning.Removal(one.id, one.deadline.instant, "its time is up", one.renew_for)
-        for one in doomed
+        planning.Removal(one.id, one.deadline.instant, _why(one), one.renew_for) for one in doomed
     )
     return planning.remove(removals, observed, now)
+
+
+def _why(doomed: Doomed) -> str:
+    return f"expires in {span(doomed.left)}" if doomed.left > timedelta(0) else "its time is up"
 
 
 def _feasible(prepared: Prepared, doomed: Sequence[Doomed], now: datetime) -> Prepared:
