@@ -90,6 +90,9 @@ def test_results_for_machines(folder: Folder) -> None:
     }
     status = json.loads(folder.run("status", *EMULATED, "-o", "json").out)
     assert status["deployments"][0]["url"] == deployment["url"]
+    none = folder.run("status", *EMULATED, "-l", "team=ads")
+    assert none.out == "No deployment matches.\n"
+    assert "manifest.no-match" in none.err
     markdown = folder.run("plan", *EMULATED, "-o", "markdown").out
     assert "No changes" in markdown
 
