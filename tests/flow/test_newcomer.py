@@ -34,7 +34,8 @@ def test_the_whole_way(folder: Folder) -> None:
     applied = folder.run("apply", *EMULATED, "--yes")
     assert "using the emulator at https://localhost:" in applied.err
     assert "\n\n\n" not in applied.err, "one empty line is enough"
-    assert "replace, 0 to delete.\n\nnote[preflight.accepts-terms]" in applied.err
+    assert "0 to delete.\nOutputs, written where they differ: out/llama.env" in applied.err
+    assert "(dotenv).\n\nnote[preflight.accepts-terms]" in applied.err
     assert re.search(r"\n\nApplied in [0-9.]+s: 4 created\.\n", applied.err)
     variables = folder.variables("out/llama.env")
     key = variables["AZURE_INFERENCE_CREDENTIAL"]
