@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -31,7 +31,8 @@ ABSENT: Final = "absent"
 @dataclass(frozen=True, slots=True)
 class Row:
     """One deployment as it is. `state` is Azure's, or `absent`; `traffic` in percent, None for a
-    serverless endpoint; `expires` is UTC; `keys` says where the key was written."""
+    serverless endpoint; `shares` is how two colours of a rollout share it, empty otherwise;
+    `expires` is UTC; `keys` says where the key was written."""
 
     name: str
     workspace: str
@@ -41,6 +42,7 @@ class Row:
     state: str
     url: str | None = None
     traffic: int | None = None
+    shares: Mapping[str, int] = field(default_factory=dict)
     expires: datetime | None = None
     keys: tuple[str, ...] = ()
     resource: str = ""
@@ -64,9 +66,10 @@ def rows(
     keys: dict[str, list[str]] = {}
     for sink in sinks:
         keys.setdefault(sink.deployment, []).append(_written(sink))
+    every = list(published(desired))
+    named = {_slot(one, one.deployment.lower()) for one in every if one.deployment}
     return [
-        replace(_row(one, lives), keys=tuple(keys.get(one.origin.name, ())))
-        for one in published(desired)
+        replace(_row(one, lives, named), keys=tuple(keys.get(one.origin.name, ()))) for one in every
     ]
 
 
@@ -80,7 +83,7 @@ def _lives(observed: Observed) -> dict[ResourceId, AnyLive]:
     return found
 
 
-def _row(one: Published, lives: Mapping[ResourceId, AnyLive]) -> Row:
+def _row(one: Published, lives: Mapping[ResourceId, AnyLive], named: Set[ResourceId]) -> Row:
     endpoint = lives.get(one.endpoint)
     row = Row(
         name=one.origin.name,
@@ -102,16 +105,26 @@ def _row(one: Published, lives: Mapping[ResourceId, AnyLive]) -> Row:
     if not isinstance(endpoint.resource, OnlineEndpoint):
         return row
     # A blue/green rollout lets two names take turns: the one with more traffic is the deployment.
+    # A name that another manifest has is that one's.
     traffic = {name.lower(): share for name, share in endpoint.resource.traffic.items()}
     name = (one.deployment or one.origin.name).lower()
-    slots = sorted((name, other_slot(name)), key=lambda slot: -traffic.get(slot, 0))
+    other = other_slot(name)
+    both = (name,) if _slot(one, other) in named else (name, other)
+    slots = sorted(both, key=lambda slot: -traffic.get(slot, 0))
     found = (lives.get(_slot(one, name)) for name in slots)
     deployment = next((live for live in found if live is not None), None)
     return replace(
         row,
         state=_state(deployment) if deployment is not None else ABSENT,
         traffic=sum(traffic.get(name, 0) for name in slots),
+        shares=_shares(endpoint.resource, slots),
     )
+
+
+def _shares(endpoint: OnlineEndpoint, slots: Sequence[str]) -> Mapping[str, int]:
+    found = {name: share for name, share in endpoint.traffic.items() if name.lower() in slots}
+    both = len(list(filter(None, found.values()))) > 1
+    return dict(sorted(found.items(), key=lambda one: -one[1])) if both else {}
 
 
 def _slot(one: Published, name: str) -> ResourceId:
@@ -150,6 +163,7 @@ def row_document(row: Row, sinks: Iterable[SinkResult] = ()) -> dict[str, object
         "state": row.state,
         "url": row.url,
         "traffic": row.traffic,
+        "trafficShares": dict(row.shares) or None,
         "expiresAt": row.expires.isoformat() if row.expires else None,
         "resourceId": row.resource,
     }
@@ -189,10 +203,17 @@ _TITLES: Final = {"url": "URL", "keys": "KEY IN"}
 def _cells(row: Row, rows: Sequence[Row], now: datetime) -> dict[str, str]:
     cells = {"NAME": row.name, "TARGET": row.target, "STATE": row.state}
     if any(one.traffic is not None for one in rows):
-        cells["TRAFFIC"] = "" if row.traffic is None else f"{row.traffic}%"
+        cells["TRAFFIC"] = _traffic(row)
     if any(one.expires for one in rows):
         cells["EXPIRES IN"] = expires_in(row.expires, now)
     return {title: clean(text) for title, text in cells.items()}
+
+
+def _traffic(row: Row) -> str:
+    """`100%`, or in the middle of a rollout `90% blue, 10% blue-2`."""
+    if row.shares:
+        return ", ".join(f"{share}% {name}" for name, share in row.shares.items())
+    return "" if row.traffic is None else f"{row.traffic}%"
 
 
 def _below(row: Row, extras: Sequence[str]) -> dict[str, str]:
