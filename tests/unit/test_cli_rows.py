@@ -6,7 +6,14 @@ from provisioner.apply import Report
 from provisioner.cli.render.rows import row_document, rows, table
 from provisioner.desired import desired
 from provisioner.manifest.load import load_text
-from provisioner.resources import Kind, ModelRef, OnlineDeployment, OnlineEndpoint, ResourceId
+from provisioner.resources import (
+    TAG_NAME,
+    Kind,
+    ModelRef,
+    OnlineDeployment,
+    OnlineEndpoint,
+    ResourceId,
+)
 from tests.fake_clock import START, FakeClock
 from tests.fakes import FakeCloud
 from tests.plan_cases import PLACE
@@ -32,8 +39,11 @@ def test_a_second_name_that_another_manifest_has_is_that_ones() -> None:
     cloud = FakeCloud(FakeClock())
     id = ResourceId(PLACE, Kind.ONLINE_ENDPOINT, "chat")
     cloud.seed(OnlineEndpoint(id, "eastus2", traffic={"blue": 40, "blue-2": 60}))
-    blue = MANIFEST.replace("deploymentName: blue", "deploymentName: blue\n      traffic: 40")
-    second = blue.partition("---\n")[2].replace("blue", "blue-2").replace("40", "60")
-    wish = desired(load_text(f"{blue}---\n{second}", file="m.yaml"), stack="default")
-    found = rows(wish, cloud.observed(), Report())
-    assert [(row.traffic, dict(row.shares)) for row in found] == [(40, {}), (60, {})]
+    model = ModelRef("azureml-meta", "Meta-Llama-3.1-8B-Instruct", "4")
+    for name in ("blue", "blue-2"):
+        part = ResourceId(PLACE, Kind.ONLINE_DEPLOYMENT, name, "chat")
+        tags = {TAG_NAME: f"chat-{name}"}
+        cloud.seed(OnlineDeployment(part, "eastus2", model, "Standard_A", 1, tags=tags))
+    wish = desired(load_text(MANIFEST, file="m.yaml"), stack="default")
+    (row,) = rows(wish, cloud.observed(), Report())
+    assert (row.traffic, dict(row.shares)) == (40, {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -66,10 +66,9 @@ def rows(
     keys: dict[str, list[str]] = {}
     for sink in sinks:
         keys.setdefault(sink.deployment, []).append(_written(sink))
-    every = list(published(desired))
-    named = {_slot(one, one.deployment.lower()) for one in every if one.deployment}
     return [
-        replace(_row(one, lives, named), keys=tuple(keys.get(one.origin.name, ()))) for one in every
+        replace(_row(one, lives), keys=tuple(keys.get(one.origin.name, ())))
+        for one in published(desired)
     ]
 
 
@@ -83,7 +82,7 @@ def _lives(observed: Observed) -> dict[ResourceId, AnyLive]:
     return found
 
 
-def _row(one: Published, lives: Mapping[ResourceId, AnyLive], named: Set[ResourceId]) -> Row:
+def _row(one: Published, lives: Mapping[ResourceId, AnyLive]) -> Row:
     endpoint = lives.get(one.endpoint)
     row = Row(
         name=one.origin.name,
@@ -105,11 +104,11 @@ def _row(one: Published, lives: Mapping[ResourceId, AnyLive], named: Set[Resourc
     if not isinstance(endpoint.resource, OnlineEndpoint):
         return row
     # A blue/green rollout lets two names take turns: the one with more traffic is the deployment.
-    # A name that another manifest has is that one's.
+    # A second name that is another manifest's is none of these two.
     traffic = {name.lower(): share for name, share in endpoint.resource.traffic.items()}
     name = (one.deployment or one.origin.name).lower()
-    other = other_slot(name)
-    both = (name,) if _slot(one, other) in named else (name, other)
+    second = lives.get(_slot(one, other_slot(name)))
+    both = (name, other_slot(name)) if second is None or one.made(second) else (name,)
     slots = sorted(both, key=lambda slot: -traffic.get(slot, 0))
     found = (lives.get(_slot(one, name)) for name in slots)
     deployment = next((live for live in found if live is not None), None)
