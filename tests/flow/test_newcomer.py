@@ -66,11 +66,11 @@ def test_the_whole_way(folder: Folder) -> None:
 
 def test_starter_manifest(folder: Folder) -> None:
     """What init writes is valid and can be deployed on the emulator, terms accepted."""
-    folder.run("init")
+    validate, apply = folder.run("init").out.splitlines()[1:]
     exists = folder.run("init", expect=64)
     assert "cli.file-exists" in exists.err
-    folder.run("validate", "-f", "manifests")
-    folder.run("apply", "--emulator", "--yes", "--accept-terms", "-f", "manifests")
+    folder.run(*validate.split()[1:])
+    folder.run(*apply.split()[1:], "--yes")
 
 
 def test_results_for_machines(folder: Folder) -> None:
