@@ -52,6 +52,17 @@ class StepProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficMoved:
+    """A rollout gave a deployment `percent` of its endpoint's traffic; the next share follows after
+    `rest` seconds."""
+
+    step: str
+    deployment: str
+    percent: int
+    rest: float
+
+
+@dataclass(frozen=True, slots=True)
 class StepRetried:
     """A step is tried again after `delay` seconds because of `reason`; `sooner`: or as soon as the
     step of this run that is in its way ends."""
@@ -108,6 +119,7 @@ Event = (
     | StageFinished
     | StepStarted
     | StepProgress
+    | TrafficMoved
     | StepRetried
     | StepFinished
     | OutputWritten

@@ -15,7 +15,16 @@ from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.events import Emit, OutputWritten
 from provisioner.inference import base_url
-from provisioner.resources import AnyLive, Keys, Kind, ModelRef, ResourceId
+from provisioner.resources import (
+    TAG_NAME,
+    AnyLive,
+    Keys,
+    Kind,
+    ModelRef,
+    OnlineDeployment,
+    ResourceId,
+    tag_of,
+)
 
 NO_URL = define(
     "outputs.no-url",
@@ -34,6 +43,13 @@ class Published:
     model: ModelRef
     deployment: str | None = None
     """A managed deployment's name in Azure."""
+
+    def made(self, live: AnyLive) -> bool:
+        """Whether a live deployment came from this manifest: another one may have the name that a
+        rollout of this would give."""
+        resource = live.resource
+        tags = resource.tags if isinstance(resource, OnlineDeployment) else {}
+        return tag_of(tags, TAG_NAME) == self.origin.name
 
     @property
     def target(self) -> str:
@@ -127,7 +143,7 @@ def _all_failed(one: Published, problem: Problem) -> list[outputs.SinkResult]:
         outputs.SinkResult(
             one.origin.name,
             output.kind,
-            outputs.target_of(output.sink),
+            output.target,
             outputs.Status.FAILED,
             problem.at(one.origin.position),
         )

@@ -31,6 +31,8 @@ from provisioner.resources import (
 )
 
 SHARED_QUOTA_HOURS = timedelta(hours=168)
+USUAL_WINDOW = timedelta(hours=24)
+"""How far ahead `provision reap` looks unless --within says otherwise."""
 
 Endpoint = Live[ServerlessEndpoint] | Live[OnlineEndpoint]
 

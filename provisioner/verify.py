@@ -87,10 +87,15 @@ class Verification:
         if one.endpoint.kind is not Kind.ONLINE_ENDPOINT:
             return [""]
         own = one.deployment or one.origin.name
-        names = {own.lower(), other_slot(own).lower()}
+        second = other_slot(own).lower()
         found = await self.cloud.online_deployments(one.endpoint)
-        ready = [live.id.name for live in found if live.state is State.SUCCEEDED]
-        return [name for name in ready if name.lower() in names] or [""]
+        ready = [live for live in found if live.state is State.SUCCEEDED]
+        return [
+            live.id.name
+            for live in ready
+            if live.id.name.lower() == own.lower()
+            or (live.id.name.lower() == second and one.made(live))
+        ] or [""]
 
 
 def without(desired: Desired, names: Mapping[str, object]) -> Desired:

@@ -103,11 +103,16 @@ async def _settings(which: Which) -> tuple[azure.Settings, str | None]:
 
 
 def _no_emulator(folder: Path, error: Exception) -> Problem:
+    hint = (
+        f"mend what its log says (whole in {folder / 'emulator.log'}); to begin afresh, remove "
+        f"{folder}"
+    )
+    if isinstance(error, OSError):  # it did not get as far as a log
+        hint = f"it keeps its state in {folder}: work where you may write that"
     return Problem(
         EMULATOR_DOWN,
         f"the emulator of {folder} did not start",
-        f"mend what its log says (whole in {folder / 'emulator.log'}); to begin afresh, remove "
-        f"{folder}",
+        hint,
         details=tuple(str(error).splitlines()),
     )
 

@@ -18,7 +18,7 @@ from provisioner.apply.ready import (
 from provisioner.apply.subscribe import subscribe, subscribed
 from provisioner.errors import Problem, Severity, Who, define
 from provisioner.errors.cloud import CloudError
-from provisioner.events import Noticed
+from provisioner.events import Noticed, TrafficMoved
 from provisioner.plan.diff import diff
 from provisioner.plan.steps import (
     Await,
@@ -242,6 +242,7 @@ async def _roll_out(context: Context, step: Rollout) -> None:
             moved = True
             await _set_traffic(context, step, step.endpoint, shares, step.new)
             if share < 100:
+                context.emit(TrafficMoved(step.id, step.new, shares[step.new], step.bake))
                 await context.pause(step.bake)
             await _sound(context, step)
     except (StepFailed, CloudError) as error:

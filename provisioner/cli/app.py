@@ -82,7 +82,7 @@ def cli() -> None:
     """Deploy language models on Azure Machine Learning from manifests.
 
     \b
-      provision init                             write a starter manifest
-      provision apply --emulator -f manifests    try it on the local Azure
-      provision apply -f manifests               do it on Azure
+      provision init                            write a starter manifest
+      provision plan --emulator -f manifests    try it on the local Azure
+      provision apply -f manifests              do it on Azure
     """

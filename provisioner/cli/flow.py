@@ -18,7 +18,7 @@ from provisioner.cli.render.plans import judged, plan_text
 from provisioner.cli.render.progress import View, view
 from provisioner.cli.report import show
 from provisioner.cli.session import Session, can_ask, width
-from provisioner.errors import Problem, Refused, Severity, UsageError
+from provisioner.errors import Interrupted, Problem, Refused, Severity, UsageError
 from provisioner.events import Emit, StageFinished, StageStarted
 from provisioner.manifest import Manifests
 from provisioner.pipeline import Prepared
@@ -109,18 +109,21 @@ class Flow:
             )
 
     def confirm(self, question: str) -> None:
-        """Raises Refused unless the person types yes."""
+        """Raises Refused unless the person types yes, Interrupted at Ctrl-C and Ctrl-D."""
         asked = time.monotonic()
-        answer = loop.ask(f'{question}\nOnly "yes" is accepted: ')
+        no = Problem(
+            codes.DECLINED,
+            "Not confirmed; nothing was changed.",
+            'run the command again and answer "yes"',
+            severity=Severity.NOTE,
+        )
+        try:
+            answer = loop.ask(f'{question}\nOnly "yes" is accepted: ')
+        except (KeyboardInterrupt, EOFError):
+            click.echo(err=True)  # the cursor stands behind the question
+            raise Interrupted(no) from None
         if answer != "yes":
-            raise Refused(
-                Problem(
-                    codes.DECLINED,
-                    "Not confirmed; nothing was changed.",
-                    'run the command again and answer "yes"',
-                    severity=Severity.NOTE,
-                )
-            )
+            raise Refused(no)
         self.confirmed = time.monotonic()
         self.pondered = self.confirmed - asked
 

@@ -48,7 +48,11 @@ def _advice(name: str, names: Sequence[str]) -> str:
     meant = near(name, names)
     if meant is not None:
         return f'did you mean "{meant}"?'
-    return f"name one of: {', '.join(names)}" if names else "give the manifest that has it with -f"
+    return (
+        f"name one of: {', '.join(names)}"
+        if names
+        else "give the manifest that has it with -f, and no -l that leaves it out"
+    )
 
 
 async def credentials(cloud: Cloud, chosen: Published) -> EndpointCredentials:

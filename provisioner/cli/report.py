@@ -93,7 +93,13 @@ _SYSTEM = frozenset(
 def _usage(error: click.ClickException) -> Problem:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "provision"
-    return Problem(codes.USAGE, error.format_message(), f"see `{command} --help`")
+    hint = f"see `{command} --help`"
+    param = getattr(error, "param", None)
+    if isinstance(error, click.MissingParameter) and param and param.name == "filenames":
+        hint = (
+            "name your manifests, such as -f manifests; `provision init` writes one to begin with"
+        )
+    return Problem(codes.USAGE, error.format_message(), hint)
 
 
 def _group(

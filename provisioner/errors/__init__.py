@@ -160,6 +160,12 @@ class Refused(ProvisionError):
     exit_code = ExitCode.REFUSED
 
 
+class Interrupted(ProvisionError):
+    """The person broke off before any write."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class Failed(ProvisionError):
     """The work could not be done."""
 

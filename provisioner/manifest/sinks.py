@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, assert_never
 
 from pydantic import Field
 
@@ -130,6 +130,23 @@ class Output(Choosing):
         """The sink's key in the manifest, such as `dotenv`."""
         (name,) = self.model_fields_set
         return type(self).model_fields[name].alias or name
+
+    @property
+    def target(self) -> str:
+        """Where it writes, for people: a path, a vault's URL, a variable."""
+        match self.sink:
+            case Dotenv(path=path) | JsonFile(path=path) | YamlFile(path=path):
+                return path
+            case KubernetesSecret(path=path, namespace=namespace, name=name):
+                return path or f"secret {namespace}/{name}"
+            case GithubOutput():
+                return "$GITHUB_OUTPUT"
+            case AzureDevOps():
+                return "pipeline variables"
+            case KeyVault(vault_url=url):
+                return url
+            case _ as other:
+                assert_never(other)
 
 
 Sink = Dotenv | JsonFile | YamlFile | GithubOutput | AzureDevOps | KeyVault | KubernetesSecret

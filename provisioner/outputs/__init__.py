@@ -12,7 +12,7 @@ from provisioner.outputs.types import (
     SinkResult,
     Status,
 )
-from provisioner.outputs.write import check_writable, clashes, prepare, target_of, write
+from provisioner.outputs.write import check_writable, clashes, prepare, write
 
 __all__ = [
     "Context",
@@ -23,6 +23,5 @@ __all__ = [
     "check_writable",
     "clashes",
     "prepare",
-    "target_of",
     "write",
 ]

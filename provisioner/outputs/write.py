@@ -55,7 +55,7 @@ async def write(
     await _ask_git(sinks, context)
     results = []
     for output in sinks:
-        result = partial(SinkResult, credentials.name, output.kind, target_of(output.sink))
+        result = partial(SinkResult, credentials.name, output.kind, output.target)
         try:
             changed = await _write(credentials, output.sink, context)
         except SinkError as error:
@@ -144,23 +144,6 @@ def path_of(sink: Sink) -> str | None:
             return sink.path
         case GithubOutput() | AzureDevOps() | KeyVault():
             return None
-        case _:
-            assert_never(sink)
-
-
-def target_of(sink: Sink) -> str:
-    """Where a sink writes, for people: a path, a vault's URL, a variable."""
-    match sink:
-        case Dotenv() | JsonFile() | YamlFile():
-            return sink.path
-        case KubernetesSecret():
-            return sink.path or f"secret {sink.namespace}/{sink.name}"
-        case GithubOutput():
-            return "$GITHUB_OUTPUT"
-        case AzureDevOps():
-            return "pipeline variables"
-        case KeyVault():
-            return sink.vault_url
         case _:
             assert_never(sink)
 

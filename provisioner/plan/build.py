@@ -23,7 +23,7 @@ from provisioner.plan.serverless import (
     remove_idle_subscriptions,
     remove_serverless,
 )
-from provisioner.plan.steps import Because, Create, Plan, Replace, Step, Unchanged
+from provisioner.plan.steps import Because, Create, Delivery, Plan, Replace, Step, Unchanged
 from provisioner.plan.vacate import vacated
 from provisioner.resources import (
     Live,
@@ -58,7 +58,15 @@ def plan(
         plan_endpoint(draft, wanted, live.get(id), parts)
     if draft.options.prune:
         _prune(draft, desired, observed)
-    return _finish(draft, observed)
+    return replace(_finish(draft, observed), outputs=_outputs(desired))
+
+
+def _outputs(desired: Desired) -> tuple[Delivery, ...]:
+    return tuple(
+        Delivery(origin.name, output.kind, output.target)
+        for origin in desired.origins
+        for output in origin.outputs
+    )
 
 
 def destroy(

@@ -65,6 +65,9 @@ def document(plan: Plan) -> Json:
             {**_id(one.id), "instant": instant_text(one.instant), "byAzure": one.by_azure}
             for one in plan.expiries
         ],
+        "outputs": [
+            {"deployment": one.name, "sink": one.sink, "target": one.target} for one in plan.outputs
+        ],
         "refusals": [_problem(problem) for problem in plan.refusals],
         "notices": [_problem(problem) for problem in plan.notices],
     }

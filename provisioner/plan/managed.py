@@ -153,7 +153,11 @@ def _traffic(draft: Draft, scene: Scene) -> None:
         final = scaled(final)
     if final == scene.traffic:
         return
-    reason = "its deployments come first" if scene.fresh else "differs from its manifest"
+    reason = (
+        "the end of its creation, after its deployments"
+        if scene.fresh
+        else "differs from its manifest"
+    )
     scene.set_traffic(draft, final, reason, tuple(scene.ready), "traffic")
 
 

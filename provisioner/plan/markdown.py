@@ -28,6 +28,8 @@ def markdown(plan: Plan, *, title: str = "provision plan") -> str:
         parts += ["", "#### Refused", "", *map(_problem, plan.refusals)]
     if plan.steps:
         parts += ["", *_table(plan)]
+    if plan.outputs and not plan.refusals:
+        parts += ["", _outputs(plan)]
     if plan.notices:
         parts += ["", "#### Notices", "", *map(_problem, plan.notices)]
     if plan.steps or plan.unchanged:
@@ -67,6 +69,12 @@ def _what(step: Step) -> str:
     if isinstance(step, Subscribe) and step.consent is None:
         found.append("**terms not accepted yet**")
     return "<br>".join(found)
+
+
+def _outputs(plan: Plan) -> str:
+    shown, more = words.outputs(plan)
+    rest = f" and {more} more" if more else ""
+    return f"{words.OUTPUTS}: {', '.join(map(as_code, shown))}{rest}."
 
 
 def _problem(problem: Problem) -> str:

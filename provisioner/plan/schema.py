@@ -42,6 +42,11 @@ def schema() -> Json:
                 "destructive": _list(_TEXT, "Ids of the steps that take away something live."),
                 "unchanged": _list({"$ref": "#/$defs/unchanged"}, "What needs nothing, and why."),
                 "expiries": _list({"$ref": "#/$defs/expiry"}, "Deadlines of the endpoints."),
+                "outputs": _list(
+                    _object({"deployment": _TEXT, "sink": _TEXT, "target": _TEXT}),
+                    "Where an apply writes URL and key unless they are there already; what is "
+                    "there now is not compared. Not counted as changes.",
+                ),
                 "refusals": _list({"$ref": "#/$defs/problem"}, "Why this plan is not carried out."),
                 "notices": _list({"$ref": "#/$defs/problem"}, "Warnings and notes."),
             }

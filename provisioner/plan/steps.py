@@ -269,6 +269,18 @@ class Expiry:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """An output of a manifest (`name`): the apply writes there what differs, steps or none.
+
+    Nothing is read of it for a plan, so whether it differs is not known.
+    """
+
+    name: str
+    sink: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What would be done, in an order in which it can be done.
 
@@ -283,6 +295,7 @@ class Plan:
     refusals: tuple[Problem, ...] = ()
     notices: tuple[Problem, ...] = ()
     expiries: tuple[Expiry, ...] = ()
+    outputs: tuple[Delivery, ...] = ()
     owned: int = field(default=0)
     """Live resources that this stack owns: what a prune is measured against."""
 

@@ -84,7 +84,7 @@ def lines(plan: Plan, *, width: int = 80, verbose: bool = False) -> list[Line]:
     rest = [line for line in _unchanged(plan, width, verbose=verbose) if plan.steps or verbose]
     if rest:
         found += [*rest, Line()]
-    return [*found, *_end(plan, width)]
+    return [*found, *_end(plan, width), *_outputs(plan, width, verbose=verbose)]
 
 
 def text(plan: Plan, *, width: int = 80, verbose: bool = False) -> str:
@@ -214,6 +214,22 @@ def _end(plan: Plan, width: int) -> Iterator[Line]:
     first, *rest = _wrap(_why(plan), len("No changes. "), width)
     yield Line((Span("No changes.", Tone.STRONG), Span(f" {first}")))
     for part in rest:
+        yield Line((Span(part),))
+
+
+def _outputs(plan: Plan, width: int, *, verbose: bool) -> Iterator[Line]:
+    """After the summary: they are no steps, and an apply without steps writes them too."""
+    if not plan.outputs or plan.refusals:
+        return
+    if verbose:
+        yield Line((Span(f"{words.OUTPUTS}:"),))
+        for one in plan.outputs:
+            yield from _faint(f"{one.name}: {one.target} ({one.sink})", "    > ", width)
+        return
+    places, more = words.outputs(plan)
+    shown = (_WHOLE.join(place.rsplit(" ", 1)) for place in places)
+    rest = f" and {more} more" if more else ""
+    for part in _wrap(f"{words.OUTPUTS}: {', '.join(shown)}{rest}.", 0, width):
         yield Line((Span(part),))
 
 

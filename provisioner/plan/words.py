@@ -194,6 +194,17 @@ def summary(plan: Plan) -> str:
     return f"Plan: {', '.join(parts)}."
 
 
+OUTPUTS = "Outputs, written where they differ"
+_OUTPUTS_SHOWN = 4
+
+
+def outputs(plan: Plan) -> tuple[tuple[str, ...], int]:
+    """The first few places that the apply writes to, `out/llama.env (dotenv)`, and how many more
+    there are. Several deployments may share one place."""
+    found = tuple(dict.fromkeys(clean(f"{one.target} ({one.sink})") for one in plan.outputs))
+    return found[:_OUTPUTS_SHOWN], len(found[_OUTPUTS_SHOWN:])
+
+
 def unchanged(plan: Plan) -> tuple[tuple[str, int], ...]:
     """Why resources need nothing, and how many for each reason, most frequent first."""
     return tuple(Counter(one.reason for one in quiet(plan)).most_common())

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from provisioner.desired import SHARED_QUOTA_LIFETIME, Lifetime
 from provisioner.errors import Problem, Severity, Who, define
+from provisioner.plan import Step, duration
 from provisioner.preflight.case import Case
+from provisioner.reap import USUAL_WINDOW
 from provisioner.resources import Kind, ResourceId, instant_text
 
 DEADLINE_PAST = define(
@@ -20,6 +22,14 @@ DEADLINE_BEYOND = define(
     "Azure deletes the endpoint before its deadline",
     "An endpoint on shared quota is deleted by Azure 168 hours after its creation, whatever its "
     "manifest says; that cannot be extended.",
+    Who.AUTHOR,
+)
+DEADLINE_NEAR = define(
+    "preflight.deadline-near",
+    "the next reap takes the endpoint down",
+    "`provision reap` takes down what expires within 24 hours unless --within says otherwise. An "
+    "endpoint whose lifetime is no longer goes at the next run; with onExpiry: renew it is made "
+    "anew at every run. `provision watch` looks three of its cycles ahead; nothing else reaps.",
     Who.AUTHOR,
 )
 
@@ -52,6 +62,22 @@ def check_lifetimes(case: Case) -> Iterator[Problem]:
                 position=case.at(step, "spec", "lifetime"),
                 resource=step.target.arm_id,
             )
+        elif lifetime is not None and instant <= now + USUAL_WINDOW:
+            yield _near(case, step, lifetime)
+
+
+def _near(case: Case, step: Step, lifetime: Lifetime) -> Problem:
+    window = duration(USUAL_WINDOW.total_seconds())
+    anew = ", and makes it anew each time" if lifetime.renew else ""
+    return Problem(
+        DEADLINE_NEAR,
+        f"{step.target.name} lives for no longer than the {window} that `provision reap` looks "
+        f"ahead: its next run takes it down{anew}",
+        "nothing to do where nothing reaps; otherwise a shorter --within for reap, or a longer ttl",
+        severity=Severity.NOTE,
+        position=case.at(step, "spec", "lifetime"),
+        resource=step.target.arm_id,
+    )
 
 
 def _wish(case: Case, id: ResourceId) -> tuple[Lifetime | None, bool]:

@@ -137,3 +137,11 @@ def test_a_workspace_that_does_not_exist(folder: Folder) -> None:
     folder.write("m.yaml", WORKSPACE.replace("mlw-prod", "mlw-nowhere") + serverless("llama"))
     _designed(folder.run("apply", *EMULATED, "--yes", expect=3), "")
     assert _writes(folder) == 0
+
+
+def test_an_emulator_without_a_place_for_its_state(folder: Folder) -> None:
+    folder.write(".provisioner", "a file")
+    told = folder.run("emulator", "start", expect=1).err
+    assert "emulator.not-started" in told
+    assert "keeps its state in .provisioner" in told
+    assert "emulator.log" not in told

@@ -47,6 +47,15 @@ def test_doctor_reports_broken_manifests_in_the_same_form(folder: Folder) -> Non
     assert not (folder.path / ".provisioner").exists()  # nothing was asked
 
 
+def test_what_the_registry_answers_is_not_doubted_besides(folder: Folder) -> None:
+    folder.write("m.yaml", WORKSPACE + serverless("new", "azureml/Phi-5"))
+    assert "manifest.unknown-model" in folder.run("validate", "-f", "m.yaml").err
+    done = folder.run("doctor", "--emulator", "-f", "m.yaml", "-o", "json", expect=3)
+    codes = [one["code"] for one in json.loads(done.out)["findings"]]
+    assert "preflight.model-missing" in codes
+    assert "manifest.unknown-model" not in codes
+
+
 def test_models_without_azure(folder: Folder) -> None:
     listed = folder.run("models", "list", "--offline", "--search", "llama-3.3", "-o", "json").out
     (model,) = json.loads(listed)["models"]

@@ -128,3 +128,12 @@ def test_refused_before_any_key_changes(here: Folder) -> None:
     file.rmdir()
     assert here.run("keys", "show", "phi", *EMULATED).out.strip() == primary
     here.run("output", "phi", *EMULATED, "--write")
+
+
+def test_a_rotation_that_no_output_follows_says_so(here: Folder) -> None:
+    bare = serverless("llama").partition("  outputs:")[0]
+    here.write("bare.yaml", WORKSPACE + bare)
+    ran = here.run("keys", "rotate", "llama", "--emulator", "-f", "bare.yaml")
+    assert "no output holds one" in ran.out
+    assert "for callers" not in ran.err
+    here.run("output", "llama", *EMULATED, "--write")

@@ -34,7 +34,8 @@ def test_the_whole_way(folder: Folder) -> None:
     applied = folder.run("apply", *EMULATED, "--yes")
     assert "using the emulator at https://localhost:" in applied.err
     assert "\n\n\n" not in applied.err, "one empty line is enough"
-    assert "replace, 0 to delete.\n\nnote[preflight.accepts-terms]" in applied.err
+    assert "0 to delete.\nOutputs, written where they differ: out/llama.env" in applied.err
+    assert "(dotenv).\n\nnote[preflight.accepts-terms]" in applied.err
     assert re.search(r"\n\nApplied in [0-9.]+s: 4 created\.\n", applied.err)
     variables = folder.variables("out/llama.env")
     key = variables["AZURE_INFERENCE_CREDENTIAL"]
@@ -65,11 +66,11 @@ def test_the_whole_way(folder: Folder) -> None:
 
 def test_starter_manifest(folder: Folder) -> None:
     """What init writes is valid and can be deployed on the emulator, terms accepted."""
-    folder.run("init")
+    validate, apply = folder.run("init").out.splitlines()[1:]
     exists = folder.run("init", expect=64)
     assert "cli.file-exists" in exists.err
-    folder.run("validate", "-f", "manifests")
-    folder.run("apply", "--emulator", "--yes", "--accept-terms", "-f", "manifests")
+    folder.run(*validate.split()[1:])
+    folder.run(*apply.split()[1:], "--yes")
 
 
 def test_results_for_machines(folder: Folder) -> None:
@@ -90,6 +91,9 @@ def test_results_for_machines(folder: Folder) -> None:
     }
     status = json.loads(folder.run("status", *EMULATED, "-o", "json").out)
     assert status["deployments"][0]["url"] == deployment["url"]
+    none = folder.run("status", *EMULATED, "-l", "team=ads")
+    assert none.out == "No deployment matches.\n"
+    assert "manifest.no-match" in none.err
     markdown = folder.run("plan", *EMULATED, "-o", "markdown").out
     assert "No changes" in markdown
 
@@ -123,7 +127,7 @@ def test_the_emulator_by_hand(folder: Folder) -> None:
     started = folder.run("emulator", "start").out
     assert started == folder.run("emulator", "start").out
     for option in (("--port", "1"), ("--scenario", "locked"), ("--state", "other.db")):
-        other = folder.run("emulator", "start", *option, expect=3).err
+        other = folder.run("emulator", "start", *option, expect=64).err
         assert "cli.emulator-runs" in other
         assert option[0] in other
     assert started == folder.run("emulator", "start", "--port", str(folder.emulator.port)).out

@@ -45,6 +45,7 @@ def test_a_lock_on_one_endpoint_spares_no_other(folder: Folder) -> None:
     ran = folder.run("reap", "--emulator", "--yes", "-o", "json", expect=4)
     body = json.loads(ran.out)
     assert len(body["expiring"]) == 2
+    assert "delete: expires in 1h 59m" in ran.err
     assert [one["outcome"] for one in body["steps"]] == ["done"]
     assert [one["code"] for one in body["problems"]] == ["preflight.locked"]
     assert ran.err.count("preflight.locked") == 1

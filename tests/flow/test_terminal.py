@@ -130,6 +130,7 @@ def test_ctrl_c_at_the_question(folder: Folder) -> None:
         screen.type("\x03")
         assert screen.code() == 130
     assert "Traceback" not in screen.screen
+    assert "nothing was changed" in screen.screen
 
 
 def test_ctrl_c_during_the_work(folder: Folder) -> None:

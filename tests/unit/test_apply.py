@@ -18,7 +18,7 @@ from provisioner.apply.executor import HALFWAY, NOT_TAKEN, PERHAPS, RUNS_ON
 from provisioner.apply.ready import DOUBT
 from provisioner.errors import ExitCode
 from provisioner.errors.cloud import CloudError, ServiceFault
-from provisioner.events import Event, Outcome, StepProgress, StepRetried
+from provisioner.events import Event, Outcome, StepProgress, StepRetried, TrafficMoved
 from provisioner.plan import Plan, Step
 from provisioner.plan.steps import (
     Await,
@@ -421,6 +421,8 @@ def test_a_rollout_that_rests_between_two_shares_is_halfway() -> None:
     report = run(rollout())
     assert outcome_of(report) == (Outcome.INTERRUPTED, HALFWAY)
     assert run.cloud.shifts[-1][2] == {"blue": 90, "blue-2": 10}
+    told = [one for one in run.events if isinstance(one, TrafficMoved)]
+    assert told == [TrafficMoved("rollout", "blue-2", 10, 60.0)]
 
 
 def test_nothing_is_written_after_a_stop() -> None:

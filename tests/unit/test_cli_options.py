@@ -212,3 +212,19 @@ def test_streams_are_together_when_they_end_in_one_place(tmp_path: Path) -> None
         assert together(one, same)
         with (tmp_path / "b").open("w") as other:
             assert not together(one, other)
+
+
+def test_who_leaves_the_manifests_out_is_shown_how_to_name_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for arguments in (["plan"], ["plan", "manifests"], ["status"]):
+        text = said(capsys, *arguments)
+        assert "-f manifests" in text
+        assert "provision init" in text
+
+
+def test_a_role_for_labels_that_fit_nothing_says_so(
+    capsys: pytest.CaptureFixture[str], manifest: str
+) -> None:
+    text = said(capsys, "role", "--offline", "-f", manifest, "-l", "team=ads", expect=0)
+    assert "the labels that there are: team=search" in text

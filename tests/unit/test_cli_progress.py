@@ -24,6 +24,7 @@ from provisioner.events import (
     StepRetried,
     StepStarted,
     TermsAccepted,
+    TrafficMoved,
 )
 
 ODD = Code("test.odd", "odd", "Something odd.", Who.OPERATOR)
@@ -217,3 +218,15 @@ def test_a_step_that_takes_its_turn_is_promised_no_time() -> None:
     lines(StepRetried("b", "AnotherOperationInProgress", 60.0, sooner=True))
     assert f"{B}: waiting for the step beside it (AnotherOperationInProgress)" in stream.getvalue()
     assert "1m" not in stream.getvalue()
+
+
+def test_a_rollout_tells_how_far_it_is_while_it_rests() -> None:
+    title, moved = "roll out blue-2 on online endpoint chat", TrafficMoved("r", "blue-2", 10, 300.0)
+    stream, hands = io.StringIO(), Hands()
+    lines = PlainLines(stream, monotonic=hands)
+    view = LiveView(_screen(io.StringIO()), monotonic=hands)
+    for event in (StepStarted("r", title), StepProgress("r", "Succeeded"), moved):
+        lines(event)
+        view(event)
+    assert stream.getvalue().endswith(f"{title}: blue-2 at 10% for 5m\n")
+    assert f"{title}  at 10% for 5m" in _running(view)[0]

@@ -18,7 +18,16 @@ from provisioner.plan.json import digest, document
 from provisioner.plan.markdown import markdown
 from provisioner.plan.schema import schema
 from provisioner.plan.schema import text as published
-from provisioner.plan.steps import Change, Create, Expiry, Rollout, SetTraffic, Unchanged, Update
+from provisioner.plan.steps import (
+    Change,
+    Create,
+    Delivery,
+    Expiry,
+    Rollout,
+    SetTraffic,
+    Unchanged,
+    Update,
+)
 from provisioner.plan.text import Tone, lines, text
 from provisioner.plan.words import camel, change_text, duration, moves, traffic_text
 from provisioner.resources import Identity, Kind, OnlineDeployment, OnlineEndpoint, ResourceId
@@ -173,6 +182,33 @@ def test_markdown_says_when_there_is_nothing_and_when_it_is_refused() -> None:
     refused = markdown(planned("serverless-foreign"))
     assert "This plan is refused." in refused
     assert "`plan.not-ours`" in refused
+
+
+def test_an_output_is_told_by_its_place_alone_and_many_are_counted() -> None:
+    found = planned("outputs-of-what-is-unchanged")
+    assert document(found)["outputs"] == [
+        {"deployment": "llama", "sink": "dotenv", "target": "out/llama.env"},
+        {"deployment": "llama", "sink": "json", "target": "out/llama.json"},
+        {"deployment": "llama", "sink": "keyVault", "target": "https://kv-ml-prod.vault.azure.net"},
+    ]
+    shared = tuple(Delivery(f"m{number}", "dotenv", "out/all.env") for number in range(9))
+    assert "out/all.env (dotenv).\n" in text(replace(found, outputs=shared))
+    many = replace(
+        found, outputs=tuple(Delivery("m", "json", f"out/{number}.json") for number in range(9))
+    )
+    for told in (text(many), markdown(many).partition("<details>")[0]):
+        assert "out/3.json" in told
+        assert "out/4.json" not in told
+        assert "and 5 more." in told
+    assert "    > m: out/8.json (json)\n" in text(many, verbose=True)
+
+
+def test_a_refused_plan_names_no_outputs_and_they_are_no_part_of_the_digest() -> None:
+    found = planned("outputs-of-what-is-unchanged")
+    refused = replace(found, refusals=planned("serverless-foreign").refusals)
+    assert "Outputs" not in text(refused)
+    assert "Outputs" not in markdown(refused)
+    assert digest(replace(found, outputs=())) == digest(found)
 
 
 def test_traffic_reads_as_moves() -> None:

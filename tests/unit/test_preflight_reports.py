@@ -95,6 +95,11 @@ def test_only_errors_block() -> None:
     assert "would be refused" in findings_text((SHORT,), "x")
 
 
+def test_the_closing_line_breaks_between_words() -> None:
+    text = findings_text((SHORT, NOTE), "3 deployments in 2 workspaces", width=50)
+    assert "1 note. An\napply would be refused.\n" in text
+
+
 def test_markdown_shows_text_as_it_is() -> None:
     text = findings_markdown((SHORT,), "1 deployment")
     row = next(line for line in text.splitlines() if line.startswith("| ❌"))

@@ -36,15 +36,20 @@ spec:
 """
 
 
-@pytest.mark.parametrize("live", ["blue", "BLUE", "blue-2"])
-def test_a_deployment_is_called_by_its_own_name(live: str) -> None:
-    """The manifest's name is another one, and a rollout uses two by turns."""
+@pytest.mark.parametrize(
+    ("live", "beside"),
+    [("blue", "other"), ("BLUE", "other"), ("blue-2", "other"), ("blue", "blue-2")],
+)
+def test_a_deployment_is_called_by_its_own_name(live: str, beside: str) -> None:
+    """The manifest's name is another one, and a rollout uses two by turns; one that carries the
+    second name for another manifest is not this one's."""
     clock = FakeClock()
     cloud = FakeCloud(clock)
     tags = {TAG_STACK: "default", TAG_NAME: "chat-blue"}
     model = ModelRef("azureml-meta", "Meta-Llama-3.1-8B-Instruct", "4")
     cloud.seed(OnlineEndpoint(ResourceId(PLACE, Kind.ONLINE_ENDPOINT, "chat"), "eastus2"))
-    for name in (live, "other"):
+    for name in (live, beside):
+        tags = {**tags, TAG_NAME: "chat-blue" if name == live else beside}
         id = ResourceId(PLACE, Kind.ONLINE_DEPLOYMENT, name, "chat")
         cloud.seed(OnlineDeployment(id, "eastus2", model, "Standard_A", 1, tags=tags))
     called: list[str] = []

@@ -14,7 +14,7 @@ from provisioner.cli.groups import Group
 from provisioner.cli.options import format_option, screen_options
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.words import seconds
-from provisioner.errors import ExitCode, Failed, Problem, Refused
+from provisioner.errors import ExitCode, Failed, Problem, UsageError
 
 _PORT = click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="0: the last one, or any free one."
@@ -54,14 +54,14 @@ def start(port: int, state: str | None, scenario: str | None) -> None:
 
 
 def _require_no_other(port: int, state: str | None, scenario: str | None) -> None:
-    """Raises Refused when the one that runs was not started as these options say."""
+    """Raises UsageError when the one that runs was not started as these options say."""
     given = [name for name, value in (("--state", state), ("--scenario", scenario)) if value]
     record = loop.run(lambda _: wiring.emulator_status()) if port or given else None
     if record is None:
         return
     given += ["--port"] * (port not in (0, record.port))
     if given:
-        raise Refused(
+        raise UsageError(
             Problem(
                 codes.EMULATOR_RUNS,
                 f"The emulator of this folder runs already, at {record.url}; "

@@ -47,4 +47,5 @@ def init(file: str, force: bool) -> None:
     quoted = shlex.quote(str(path))
     click.echo(f"Wrote {path}. Next:")
     click.echo(f"  provision validate -f {quoted}")
-    click.echo(f"  provision apply --emulator -f {quoted}")
+    # The starter accepts no terms: that is the reader's to write. The emulator's bind nobody.
+    click.echo(f"  provision apply --emulator --accept-terms -f {quoted}")

@@ -94,7 +94,8 @@ def rotate(ctx: click.Context, /, **options: Any) -> int:
 
     The outputs move to a new secondary key before the primary is regenerated, and back to it
     afterwards. Every deployment of the manifests that shares the endpoint is included. May be
-    interrupted anywhere: the same command goes on from there.
+    interrupted anywhere: the same command goes on from there. Nothing is asked, and the old keys
+    do not come back: whoever has one from elsewhere than an output needs the new one.
     """
     session = session_of(ctx)
     request = _request(options)
@@ -157,7 +158,8 @@ async def _require_writable(request: _Request, context: outputs.Context) -> None
 def _end(request: _Request, results: list[outputs.SinkResult]) -> int:
     name = request.chosen.endpoint.name
     if request.output_format == "text":
-        click.echo(f"Both keys of {name} are new; the outputs hold the primary.")
+        where = "the outputs hold the primary" if results else "no output holds one"
+        click.echo(f"Both keys of {name} are new; {where}.")
         return ExitCode.DONE
     written = [
         {"deployment": one.deployment, "sink": one.sink, "target": one.target} for one in results

@@ -33,8 +33,9 @@ from provisioner.cli.types import SPAN
 from provisioner.errors import ExitCode
 from provisioner.events import Emit
 from provisioner.pipeline import Applied, Errand, Prepared
+from provisioner.plan import duration
 from provisioner.preflight import blocking
-from provisioner.reap import Doomed
+from provisioner.reap import USUAL_WINDOW, Doomed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class _Request:
 
 @click.command(cls=Command)
 @click.option(
-    "--within", type=SPAN, default="24h", show_default=True, metavar="SPAN",
+    "--within", type=SPAN, default=duration(USUAL_WINDOW.total_seconds()),
+    show_default=True, metavar="SPAN",
     help="Take down what expires within this time from now.",
 )  # fmt: skip
 @click.option(

@@ -21,6 +21,7 @@ from provisioner.cli.options import (
     stack_option,
 )
 from provisioner.cli.render.documents import print_document
+from provisioner.cli.report import show
 from provisioner.clock import SystemClock
 from provisioner.cloud import Observed, WorkspaceSeen
 from provisioner.desired import Desired, desired
@@ -67,6 +68,8 @@ def role(ctx: click.Context, /, **options: object) -> None:
     are in it only where a workspace has still to subscribe to an offer.
     """
     manifests = load(options["filenames"], options["labels"])  # type: ignore[arg-type]
+    session = session_of(ctx)
+    show(manifests.warnings, session)
     request = _Request(
         desired=desired(manifests, stack=str(options["stack"]), accept_terms=True),
         name=str(options["name"]),
@@ -79,7 +82,6 @@ def role(ctx: click.Context, /, **options: object) -> None:
     if request.offline:
         _print(request, {})
         return
-    session = session_of(ctx)
     loop.run(lambda interrupts: _role(Flow(session, interrupts), request))
 
 

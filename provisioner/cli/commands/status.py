@@ -21,6 +21,7 @@ from provisioner.cli.options import (
 )
 from provisioner.cli.render.documents import print_document
 from provisioner.cli.render.rows import Row, row_document, rows, table
+from provisioner.cli.report import show
 from provisioner.cli.session import width
 from provisioner.desired import desired
 from provisioner.errors import Failed
@@ -73,4 +74,5 @@ async def _status(flow: Flow, request: _Request) -> int | None:
             click.echo(table(found, connection.clock.now(), width=width(sys.stdout)), nl=False)
         else:
             click.echo("No deployment matches.")
+    show(request.manifests.warnings, flow.session)
     return None

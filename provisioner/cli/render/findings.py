@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 import provisioner
-from provisioner.cli.render.problems import problem_document, problem_text, summary
+from provisioner.cli.render.problems import problem_document, problem_text, summary, wrapped
 from provisioner.errors import Code, Position, Problem, Severity
 from provisioner.errors.harmless import (
     as_code,
@@ -33,7 +33,8 @@ def findings_text(
 ) -> str:
     """All findings and a closing line; `subject` says what was judged."""
     texts = [problem_text(one, width=width, color=color) for one in findings]
-    return "\n".join([*texts, f"{verdict(findings, subject)}\n"])
+    closing = "\n".join(wrapped(verdict(findings, subject), "", "", width))
+    return "\n".join([*texts, f"{closing}\n"])
 
 
 def verdict(findings: Iterable[Problem], subject: str) -> str:

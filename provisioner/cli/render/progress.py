@@ -20,6 +20,7 @@ from provisioner.cli.render.words import (
     WAITING,
     event_document,
     interrupted,
+    resting,
     seconds,
     sentence,
     stage_words,
@@ -38,6 +39,7 @@ from provisioner.events import (
     StepRetried,
     StepStarted,
     TermsAccepted,
+    TrafficMoved,
 )
 
 Monotonic = Callable[[], float]
@@ -213,6 +215,8 @@ class LiveView(_Base):
                 self._running[step] = _Running(title, self._monotonic())
             case StepProgress(step, state):
                 self._note(step, state)
+            case TrafficMoved(step, _, percent, rest):
+                self._note(step, resting(percent, rest))
             case StepRetried(step, reason, delay, sooner):
                 self._note(step, WAITING if sooner else f"retry in {seconds(delay)}: {reason}")
             case StepFinished():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -31,7 +31,8 @@ ABSENT: Final = "absent"
 @dataclass(frozen=True, slots=True)
 class Row:
     """One deployment as it is. `state` is Azure's, or `absent`; `traffic` in percent, None for a
-    serverless endpoint; `expires` is UTC; `keys` says where the key was written."""
+    serverless endpoint; `shares` is how two colours of a rollout share it, empty otherwise;
+    `expires` is UTC; `keys` says where the key was written."""
 
     name: str
     workspace: str
@@ -41,6 +42,7 @@ class Row:
     state: str
     url: str | None = None
     traffic: int | None = None
+    shares: Mapping[str, int] = field(default_factory=dict)
     expires: datetime | None = None
     keys: tuple[str, ...] = ()
     resource: str = ""
@@ -102,16 +104,26 @@ def _row(one: Published, lives: Mapping[ResourceId, AnyLive]) -> Row:
     if not isinstance(endpoint.resource, OnlineEndpoint):
         return row
     # A blue/green rollout lets two names take turns: the one with more traffic is the deployment.
+    # A second name that is another manifest's is none of these two.
     traffic = {name.lower(): share for name, share in endpoint.resource.traffic.items()}
     name = (one.deployment or one.origin.name).lower()
-    slots = sorted((name, other_slot(name)), key=lambda slot: -traffic.get(slot, 0))
+    second = lives.get(_slot(one, other_slot(name)))
+    both = (name, other_slot(name)) if second is None or one.made(second) else (name,)
+    slots = sorted(both, key=lambda slot: -traffic.get(slot, 0))
     found = (lives.get(_slot(one, name)) for name in slots)
     deployment = next((live for live in found if live is not None), None)
     return replace(
         row,
         state=_state(deployment) if deployment is not None else ABSENT,
         traffic=sum(traffic.get(name, 0) for name in slots),
+        shares=_shares(endpoint.resource, slots),
     )
+
+
+def _shares(endpoint: OnlineEndpoint, slots: Sequence[str]) -> Mapping[str, int]:
+    found = {name: share for name, share in endpoint.traffic.items() if name.lower() in slots}
+    both = len(list(filter(None, found.values()))) > 1
+    return dict(sorted(found.items(), key=lambda one: -one[1])) if both else {}
 
 
 def _slot(one: Published, name: str) -> ResourceId:
@@ -150,6 +162,7 @@ def row_document(row: Row, sinks: Iterable[SinkResult] = ()) -> dict[str, object
         "state": row.state,
         "url": row.url,
         "traffic": row.traffic,
+        "trafficShares": dict(row.shares) or None,
         "expiresAt": row.expires.isoformat() if row.expires else None,
         "resourceId": row.resource,
     }
@@ -189,10 +202,17 @@ _TITLES: Final = {"url": "URL", "keys": "KEY IN"}
 def _cells(row: Row, rows: Sequence[Row], now: datetime) -> dict[str, str]:
     cells = {"NAME": row.name, "TARGET": row.target, "STATE": row.state}
     if any(one.traffic is not None for one in rows):
-        cells["TRAFFIC"] = "" if row.traffic is None else f"{row.traffic}%"
+        cells["TRAFFIC"] = _traffic(row)
     if any(one.expires for one in rows):
         cells["EXPIRES IN"] = expires_in(row.expires, now)
     return {title: clean(text) for title, text in cells.items()}
+
+
+def _traffic(row: Row) -> str:
+    """`100%`, or in the middle of a rollout `90% blue, 10% blue-2`."""
+    if row.shares:
+        return ", ".join(f"{share}% {name}" for name, share in row.shares.items())
+    return "" if row.traffic is None else f"{row.traffic}%"
 
 
 def _below(row: Row, extras: Sequence[str]) -> dict[str, str]:

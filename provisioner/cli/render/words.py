@@ -20,7 +20,9 @@ from provisioner.events import (
     StepRetried,
     StepStarted,
     TermsAccepted,
+    TrafficMoved,
 )
+from provisioner.plan import duration
 
 _STAGES: Final = {
     "connect": "connecting",
@@ -59,13 +61,15 @@ def sentence(event: Event, titles: dict[str, str]) -> str | None:
     match event:
         case StageStarted(stage, total):
             return stage_words(stage, total)
-        case StageFinished():
+        case StageFinished() | Noticed():
             return None
         case StepStarted(step, title):
             titles[step] = title
             return f"{title}: started"
         case StepProgress(step, state):
             return f"{titles.get(step, step)}: {state}"
+        case TrafficMoved(step, deployment, percent, rest):
+            return f"{titles.get(step, step)}: {deployment} {resting(percent, rest)}"
         case StepRetried(step, reason, delay, sooner):
             again = WAITING if sooner else f"trying again in {seconds(delay)}"
             return f"{titles.get(step, step)}: {again} ({reason})"
@@ -74,8 +78,6 @@ def sentence(event: Event, titles: dict[str, str]) -> str | None:
         case OutputWritten(deployment, sink, target, changed):
             done = "written to" if changed else "already in"
             return f"{deployment}: URL and key {done} {target} ({sink})"
-        case Noticed():
-            return None
         case TermsAccepted(offer, scope, by, _):
             return f"terms of {offer} accepted for {_scope(scope)} by {by}"
         case _:
@@ -103,6 +105,11 @@ def _finished(event: StepFinished) -> str:
             return f"{event.title}: {interrupted(event)} (after {seconds(event.seconds)})"
         case _:
             assert_never(event.outcome)
+
+
+def resting(percent: int, rest: float) -> str:
+    """`at 10% for 5m`: a rollout between two shares."""
+    return f"at {percent}% for {duration(rest)}" if rest else f"at {percent}%"
 
 
 def interrupted(event: StepFinished) -> str:
