@@ -24,12 +24,10 @@ from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.events import Emit, Noticed, StageFinished, StageStarted
 from provisioner.manifest import Manifests
-from provisioner.manifest.codes import UNKNOWN_MODEL
 from provisioner.observe import constraints, observe, observe_tagged
 from provisioner.plan import Plan
 from provisioner.plan.words import span
 from provisioner.preflight import Constraints, Findings, blocking
-from provisioner.preflight.constraints import Unread, key_of
 from provisioner.publish import publish
 from provisioner.reap import Doomed, expiring
 from provisioner.verify import Verification, without
@@ -198,26 +196,8 @@ async def _judge(
             facts = await constraints(cloud, plan, prepared.observed, prepared.desired, wish.checks)
             plan = planning.resolve(plan, facts.versions())
         findings = preflight.check(plan, prepared.desired, prepared.observed, facts, wish.checks)
-    doubts = _unanswered(prepared.findings, prepared.desired, facts)
+    doubts = preflight.unanswered(prepared.findings, prepared.desired, facts)
     return replace(prepared, plan=plan, constraints=facts, findings=(*doubts, *findings))
-
-
-def _unanswered(doubts: Findings, desired: Desired, facts: Constraints) -> Findings:
-    """Without the catalogue's doubts whether a registry has a model, where that has answered."""
-    if not any(one.code is UNKNOWN_MODEL for one in doubts):
-        return doubts
-    serverless = ((one.origin, one.resource.model) for one in desired.serverless)
-    managed = (
-        (one.origin, one.resource.model) for each in desired.endpoints for one in each.deployments
-    )
-    answered = {
-        origin.at("spec", "model")
-        for origin, model in (*serverless, *managed)
-        if key_of(model) in facts.models and not isinstance(facts.models[key_of(model)], Unread)
-    }
-    return tuple(
-        one for one in doubts if one.code is not UNKNOWN_MODEL or one.position not in answered
-    )
 
 
 async def carry_out(

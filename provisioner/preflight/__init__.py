@@ -18,7 +18,7 @@ from provisioner.preflight.findings import Findings, blocking, sorted_findings
 from provisioner.preflight.lifetime import check_lifetimes
 from provisioner.preflight.limits import check_limits
 from provisioner.preflight.locks import check_locks
-from provisioner.preflight.model import check_models
+from provisioner.preflight.model import check_models, unanswered
 from provisioner.preflight.names import check_names
 from provisioner.preflight.quota import check_quota
 from provisioner.preflight.region import check_regions
@@ -38,6 +38,7 @@ __all__ = [
     "check",
     "roles",
     "smallest_role",
+    "unanswered",
 ]
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -7,11 +7,14 @@ from dataclasses import replace
 from datetime import date
 
 from provisioner.catalog import CatalogModel, Lifecycle, Stage, furthest, load
+from provisioner.desired import Desired
 from provisioner.errors import Position, Problem, Severity, Who, define
+from provisioner.manifest.codes import UNKNOWN_MODEL
 from provisioner.plan import Step
 from provisioner.plan.steps import Create, Replace
 from provisioner.preflight.case import Case, known_model, listed, unread
-from provisioner.preflight.constraints import Unread, key_of
+from provisioner.preflight.constraints import Constraints, Unread, key_of
+from provisioner.preflight.findings import Findings
 from provisioner.preflight.sizes import allow_list, allowed_sizes, minimum, size_of, too_small
 from provisioner.resources import ModelRef, OnlineDeployment, ServerlessEndpoint
 
@@ -350,3 +353,21 @@ def _running(case: Case) -> Iterator[Problem]:
             if one.resource.id not in changing and lifecycle is not None:
                 position = one.origin.at("spec", "model")
                 yield from _stage(case, one.resource.model, lifecycle, position, new=False)
+
+
+def unanswered(doubts: Findings, desired: Desired, facts: Constraints) -> Findings:
+    """Without the catalogue's doubts whether a registry has a model, where that has answered."""
+    if not any(one.code is UNKNOWN_MODEL for one in doubts):
+        return doubts
+    serverless = ((one.origin, one.resource.model) for one in desired.serverless)
+    managed = (
+        (one.origin, one.resource.model) for each in desired.endpoints for one in each.deployments
+    )
+    answered = {
+        origin.at("spec", "model")
+        for origin, model in (*serverless, *managed)
+        if key_of(model) in facts.models and not isinstance(facts.models[key_of(model)], Unread)
+    }
+    return tuple(
+        one for one in doubts if one.code is not UNKNOWN_MODEL or one.position not in answered
+    )
