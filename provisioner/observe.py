@@ -15,7 +15,7 @@ from provisioner.cloud import CloudReader, Observed, WorkspaceSeen
 from provisioner.desired import Desired
 from provisioner.errors.cloud import CloudError
 from provisioner.plan import Plan
-from provisioner.plan.steps import Create, Replace, Subscribe, Update
+from provisioner.plan.steps import Await, Create, Delete, Replace, Subscribe, Update
 from provisioner.preflight.case import Case, Options
 from provisioner.preflight.constraints import Constraints, RegionKey, Unread, key_of
 from provisioner.preflight.quota import shortages
@@ -202,7 +202,11 @@ def _questions(plan: Plan, desired: Desired, options: Options) -> _Questions:
     if options.thorough:
         workspaces |= set(desired.workspaces)
     subscriptions = sorted({workspace.subscription for workspace in workspaces})
-    makers = {step.target.workspace.subscription for step in (*new, *bought)}
+    makers = {
+        step.target.workspace.subscription
+        for step in plan.steps
+        if not isinstance(step, Delete | Await)
+    }
     if options.thorough:
         makers |= set(subscriptions)
     buyers = {step.target.workspace.subscription for step in bought}

@@ -64,7 +64,20 @@ SCENES = [
         None,
     ),
     Scene("disabled", tenant(state="Disabled"), serverless(), "preflight.subscription-state"),
-    Scene("warned", tenant(state="Warned"), serverless(), None),
+    Scene(
+        "warned",
+        tenant(state="Warned"),
+        serverless("azureml/Phi-4"),
+        "preflight.subscription-state",
+        says=("nothing can be made or changed", "Cost Management + Billing"),
+    ),
+    Scene(
+        "past due",
+        tenant(state="PastDue"),
+        serverless(),
+        None,
+        warns="preflight.subscription-state",
+    ),
     Scene(
         "provider not registered",
         tenant(registeredProviders=["Microsoft.SaaS", "Microsoft.MarketplaceOrdering"]),
