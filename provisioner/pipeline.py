@@ -191,6 +191,7 @@ async def _judge(
         if not plan.empty or wish.checks.thorough:
             facts = await constraints(cloud, plan, prepared.observed, prepared.desired, wish.checks)
             plan = planning.resolve(plan, facts.versions())
+            plan = preflight.arranged(plan, prepared.desired, prepared.observed, facts)
         findings = preflight.check(plan, prepared.desired, prepared.observed, facts, wish.checks)
     return replace(prepared, plan=plan, constraints=facts, findings=(*prepared.findings, *findings))
 

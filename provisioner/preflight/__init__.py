@@ -11,6 +11,7 @@ from typing import Final
 from provisioner.cloud import Observed
 from provisioner.desired import Desired
 from provisioner.plan import Plan
+from provisioner.preflight.arrange import arranged
 from provisioner.preflight.case import Case, Check, Options
 from provisioner.preflight.consent import check_consent
 from provisioner.preflight.constraints import Constraints, Unread
@@ -34,6 +35,7 @@ __all__ = [
     "Findings",
     "Options",
     "Unread",
+    "arranged",
     "blocking",
     "check",
     "roles",

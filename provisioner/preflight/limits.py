@@ -8,15 +8,15 @@ limited by the manifest's schema already.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from provisioner.catalog import LIMITS
 from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan import Step
-from provisioner.plan.steps import Create, Delete, Rollout
+from provisioner.plan.steps import Await, Create, Delete, Until
 from provisioner.preflight.case import Case, listed
+from provisioner.preflight.room import Order, Room
 from provisioner.resources import (
     Kind,
     ResourceId,
@@ -109,76 +109,108 @@ def _model(step: Step) -> str:
 
 @dataclass(slots=True)
 class _Tally:
-    """A count: what is live, what of it goes in time, and what comes."""
+    """A count: what is live, the steps that take of it, and those that add to it."""
 
+    limit: int
     live: int = 0
-    gone: int = 0
+    gone: list[str] = field(default_factory=list)
     new: list[Step] = field(default_factory=list)
 
-    def over(self, limit: int) -> tuple[Step, bool] | None:
-        """The step that goes beyond the limit, and whether it does so whatever the order.
+    @property
+    def room(self) -> Room:
+        takers = {step.id: 1 for step in self.new}
+        return Room(self.limit - self.live, takers, dict.fromkeys(self.gone, 1))
 
-        More live than the limit allows is proof that the limit was raised.
-        """
-        if self.live > limit:
-            return None
-        for sure, count in ((True, self.live - self.gone), (False, self.live)):
-            if count + len(self.new) > limit:
-                return self.new[limit - count], sure
-        return None
+    def short(self, order: Order) -> bool:
+        """Whether the limit may be exceeded. More live than it allows is proof that it was
+        raised."""
+        room = self.room
+        return self.live <= self.limit and not room.plenty and room.needed(order) > room.free
+
+    def surely(self, order: Order) -> bool:
+        """Whether it is exceeded whatever the order."""
+        return self.room.least(order) > self.room.free
 
 
-def _in_time(case: Case) -> set[ResourceId]:
-    """What is deleted before or while the new ones come; an old deployment of a rollout is not."""
-    rollouts = {step.id for step in case.plan.steps if isinstance(step, Rollout)}
+def crowded(case: Case, order: Order) -> Iterator[Room]:
+    """Every count that may be exceeded and that another order would keep within its limit."""
+    every = [*_by_endpoint(case).values()]
+    every += [tally for _, tallies in _by_region(case) for tally in tallies.values()]
+    for tally in every:
+        if tally.short(order) and not tally.surely(order):
+            yield tally.room
+
+
+def _going(case: Case) -> Mapping[ResourceId, str]:
+    """What is deleted, or awaited to be gone, by which step."""
     return {
-        step.target
+        step.target: step.id
         for step in case.plan.steps
-        if isinstance(step, Delete) and rollouts.isdisjoint(step.needs)
+        if isinstance(step, Delete) or (isinstance(step, Await) and step.until is Until.ABSENT)
     }
 
 
-def _per_endpoint(case: Case) -> Iterator[Problem]:
-    gone, limit = _in_time(case), LIMITS.deployments_per_endpoint
-    tallies: defaultdict[ResourceId, _Tally] = defaultdict(_Tally)
+def _by_endpoint(case: Case) -> Mapping[ResourceId, _Tally]:
+    going, limit = _going(case), LIMITS.deployments_per_endpoint
+    tallies: dict[ResourceId, _Tally] = {}
     for view in case.observed.values():
         for endpoint, parts in view.deployments.items():
-            tallies[endpoint].live += len(parts)
-            tallies[endpoint].gone += sum(one.id in gone for one in parts)
+            gone = [going[one.id] for one in parts if one.id in going]
+            tallies[endpoint] = _Tally(limit, len(parts), gone)
     for step in _created(case, Kind.ONLINE_DEPLOYMENT):
-        tallies[step.target.endpoint].new.append(step)
-    for endpoint, tally in tallies.items():
-        if (over := tally.over(limit)) is not None:
-            position = case.at(over[0], "spec", "target", "managedCompute", "endpointName")
-            what = f"the online endpoint {endpoint.name} would have more than {limit} deployments"
-            yield _too_many(case, position, what, sure=over[1])
+        tallies.setdefault(step.target.endpoint, _Tally(limit)).new.append(step)
+    return tallies
 
 
-def _per_region(case: Case) -> Iterator[Problem]:
-    gone = _in_time(case)
+def _per_endpoint(case: Case) -> Iterator[Problem]:
+    order = Order.of(case.plan.steps)
+    for endpoint, tally in _by_endpoint(case).items():
+        if tally.short(order):
+            over = tally.new[tally.room.free]
+            position = case.at(over, "spec", "target", "managedCompute", "endpointName")
+            what = (
+                f"the online endpoint {endpoint.name} would have more than {tally.limit} "
+                "deployments"
+            )
+            yield _too_many(case, position, what, sure=tally.surely(order))
+
+
+_Region = tuple[str, str]
+
+
+def _by_region(case: Case) -> Iterator[tuple[Kind, Mapping[_Region, _Tally]]]:
+    going = _going(case)
     for kind, limit in (
         (Kind.ONLINE_ENDPOINT, LIMITS.endpoints),
         (Kind.ONLINE_DEPLOYMENT, LIMITS.deployments),
     ):
-        tallies: defaultdict[tuple[str, str], _Tally] = defaultdict(_Tally)
+        tallies: dict[_Region, _Tally] = {}
         for view in case.observed.values():
             live = (
                 view.endpoints
                 if kind is Kind.ONLINE_ENDPOINT
                 else [one for parts in view.deployments.values() for one in parts]
             )
-            tally = tallies[_place(case, view.id)]
+            tally = tallies.setdefault(_place(case, view.id), _Tally(limit))
             tally.live += len(live)
-            tally.gone += sum(one.id in gone for one in live)
+            tally.gone += [going[one.id] for one in live if one.id in going]
         for step in _created(case, kind):
-            tallies[_place(case, step.target.workspace)].new.append(step)
+            place = _place(case, step.target.workspace)
+            tallies.setdefault(place, _Tally(limit)).new.append(step)
+        yield kind, tallies
+
+
+def _per_region(case: Case) -> Iterator[Problem]:
+    order = Order.of(case.plan.steps)
+    for kind, tallies in _by_region(case):
         for place, tally in tallies.items():
-            if (over := tally.over(limit)) is not None:
+            if tally.short(order):
                 what = (
-                    f"the Azure subscription would have more than {limit} {kind.noun}s in "
+                    f"the Azure subscription would have more than {tally.limit} {kind.noun}s in "
                     f"{place[1]}"
                 )
-                yield _too_many(case, case.at(over[0]), what, sure=over[1])
+                over = case.at(tally.new[tally.room.free])
+                yield _too_many(case, over, what, sure=tally.surely(order))
 
 
 def _created(case: Case, kind: Kind) -> Iterator[Step]:

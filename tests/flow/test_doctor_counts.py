@@ -116,6 +116,100 @@ SCENES = [
 ]
 
 
+def sized(name: str, count: int, *, settings: str = "", version: int = 7) -> str:
+    """A deployment on an endpoint of its own, or on the one that the settings name."""
+    text = managed(settings, f"azureml/Phi-4/versions/{version}")
+    return text.replace("name: phi-", f"name: {name}-").replace(
+        "instanceCount: 1", f"instanceCount: {count}"
+    )
+
+
+BESIDE = ", rollout: {strategy: blueGreen, steps: [100], bake: 0s}"
+ONE_ENDPOINT = ", endpointName: both-NUMBER"
+ORDERS = [
+    Scene(
+        "one shrinks, another grows",
+        tenant(quotas=cores("0/96")),
+        sized("a", 3) + sized("b", 1),
+        None,
+        first=sized("a", 1) + sized("b", 3),
+    ),
+    Scene(
+        "one shrinks, another grows by more",
+        tenant(quotas=cores("0/96")),
+        sized("a", 4) + sized("b", 1),
+        "preflight.quota-short",
+        first=sized("a", 1) + sized("b", 3),
+        says=("24 needed by a-", "ask for 24 more cores"),
+    ),
+    Scene(
+        "what is pruned makes room",
+        tenant(quotas=cores("0/24")),
+        sized("b", 1),
+        None,
+        first=sized("a", 1),
+        prunes=True,
+        warns="preflight.freed-first",
+        says=("it removes a-",),
+    ),
+    Scene(
+        "room for what is pruned and for the new",
+        tenant(quotas=cores("0/48")),
+        sized("b", 1),
+        None,
+        first=sized("a", 1),
+        prunes=True,
+    ),
+    Scene(
+        "another name on an endpoint, pruning, without room for both",
+        tenant(quotas=cores("0/24")),
+        sized("b", 1, settings=ONE_ENDPOINT),
+        "preflight.quota-short",
+        first=sized("a", 1, settings=ONE_ENDPOINT),
+        prunes=True,
+        says=("removed only afterwards", "first apply --prune without b-"),
+    ),
+    Scene(
+        "another name on an endpoint, pruning, with room for both",
+        tenant(quotas=cores("0/48")),
+        sized("b", 1, settings=ONE_ENDPOINT),
+        None,
+        first=sized("a", 1, settings=ONE_ENDPOINT),
+        prunes=True,
+    ),
+    Scene(
+        "an endpoint that moves to shared quota makes room",
+        tenant(quotas=cores("0/24")),
+        sized("a", 1, settings=", sharedQuota: true") + sized("b", 1),
+        None,
+        first=sized("a", 1),
+        warns="preflight.freed-first",
+    ),
+    Scene(
+        "a rollout without room for both",
+        tenant(quotas=cores("0/24")),
+        sized("a", 1, settings=BESIDE),
+        "preflight.quota-short",
+        first=sized("a", 1, version=6),
+        says=("remove rollout from a-",),
+    ),
+    Scene(
+        "the way of a replacement in place",
+        tenant(quotas=cores("0/24")),
+        sized("a", 1),
+        None,
+        first=sized("a", 1, version=6),
+    ),
+    Scene(
+        "two rollouts with room for one at a time",
+        tenant(quotas=cores("0/72")),
+        sized("a", 1, settings=BESIDE) + sized("b", 1, settings=BESIDE),
+        None,
+        first=sized("a", 1, version=6) + sized("b", 1, version=6),
+    ),
+]
+
+
 def living(until: str) -> str:
     """A serverless endpoint with a lifetime."""
     text = serverless("azureml/Phi-4")
@@ -186,6 +280,16 @@ COUNTS = [
     ),
     Scene("100 endpoints in a region", ROOMY, crowd(100), None),
     Scene(
+        "100 endpoints in a region, one of them in another's place",
+        ROOMY,
+        crowd(99) + sized("other", 1),
+        None,
+        first=crowd(100),
+        prunes=True,
+        warns="preflight.freed-first",
+        says=("it removes crowd-",),
+    ),
+    Scene(
         "101 endpoints where the limit was raised",
         tenant(quotas=cores("0/99999"), endpointLimit=200),
         crowd(101),
@@ -218,7 +322,7 @@ COUNTS = [
         says=("more than 20 deployments",),
     ),
 ]
-ALL = [*SCENES, *COUNTS, TO_COME, PAST, FIFTY]
+ALL = [*SCENES, *ORDERS, *COUNTS, TO_COME, PAST, FIFTY]
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +331,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
         yield found
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=str)
+@pytest.mark.parametrize("scene", [*SCENES, *ORDERS], ids=str)
 def test_scene(
     scene: Scene, theatre: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
