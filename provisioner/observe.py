@@ -210,7 +210,7 @@ def _questions(plan: Plan, desired: Desired, options: Options) -> _Questions:
     if options.thorough:
         makers |= set(subscriptions)
     buyers = {step.target.workspace.subscription for step in bought}
-    scopes = [need.scope for need in needs(plan, desired) if need.scope]
+    scopes = [need.scope for need in needs(plan, desired, verify=options.verify) if need.scope]
     if options.thorough:
         scopes += [workspace.arm_id for workspace in sorted(workspaces)]
     return _Questions(

@@ -37,13 +37,14 @@ NOT_CHECKED = define(
 class Options:
     """What the person chose. `ignore_lifecycle`, `ignore_regions` and `ignore_limits` turn those
     refusals into warnings, `rights_may_lag` those for missing rights: a role that was just assigned
-    shows later, and the apply waits for it. `thorough` judges also what the plan leaves as it is
-    (doctor)."""
+    shows later, and the apply waits for it. `verify`: every model is called afterwards, which takes
+    its keys. `thorough` judges also what the plan leaves as it is (doctor)."""
 
     ignore_lifecycle: bool = False
     ignore_regions: bool = False
     ignore_limits: bool = False
     rights_may_lag: bool = False
+    verify: bool = False
     thorough: bool = False
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from provisioner.desired import Desired
 from provisioner.plan import Plan
 from provisioner.plan.steps import Delete
-from provisioner.preflight.rights import Level, Need, needs
+from provisioner.preflight.rights import DOCUMENTED, Level, Need, needs
 from provisioner.resources import Kind
 
 _ML: Final = "Microsoft.MachineLearningServices"
@@ -60,12 +60,15 @@ class CustomRole:
         )
 
 
-def smallest_role(plan: Plan, desired: Desired, name: str = ROLE_NAME) -> CustomRole:
-    """One role for everything, assigned at the widest scope that an action of it needs.
+def smallest_role(
+    plan: Plan, desired: Desired, name: str = ROLE_NAME, *, verify: bool = False
+) -> CustomRole:
+    """One role for everything, assigned at the widest scope that an action of it needs; `verify`:
+    and for calling every model.
 
     `roles` gives the same split by scope, which grants less.
     """
-    wanted = _all(plan, desired)
+    wanted = _all(plan, desired, verify=verify)
     wide = {need.scope for need in wanted if need.level is Level.SUBSCRIPTION}
     groups = {need.scope for need in wanted if need.level is Level.GROUP and not _in(need, wide)}
     rest = {
@@ -77,9 +80,11 @@ def smallest_role(plan: Plan, desired: Desired, name: str = ROLE_NAME) -> Custom
     return CustomRole(name, _actions(wanted), scopes, _assignable(scopes))
 
 
-def roles(plan: Plan, desired: Desired, name: str = ROLE_NAME) -> tuple[CustomRole, ...]:
+def roles(
+    plan: Plan, desired: Desired, name: str = ROLE_NAME, *, verify: bool = False
+) -> tuple[CustomRole, ...]:
     """One role per kind of scope, each with only the actions needed there."""
-    wanted = _all(plan, desired)
+    wanted = _all(plan, desired, verify=verify)
     found = []
     for level in Level:
         mine = [need for need in wanted if need.level is level]
@@ -104,8 +109,9 @@ def _assignable(scopes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cut))
 
 
-def _all(plan: Plan, desired: Desired) -> list[Need]:
-    return list(dict.fromkeys((*needs(plan, desired), *_reads(plan, desired))))
+def _all(plan: Plan, desired: Desired, *, verify: bool) -> list[Need]:
+    wanted = needs(plan, desired, verify=verify)
+    return list(dict.fromkeys((*wanted, *_reads(plan, desired))))
 
 
 def _reads(plan: Plan, desired: Desired) -> Iterator[Need]:
@@ -115,7 +121,7 @@ def _reads(plan: Plan, desired: Desired) -> Iterator[Need]:
     for workspace in desired.workspaces:
         actions = [f"{_W}/read", _LOCKS]
         if workspace in serverless:
-            actions += [f"{_W}/serverlessEndpoints/read", f"{_W}/marketplaceSubscriptions/read"]
+            actions += [f"{_W}/serverlessEndpoints/read", f"{DOCUMENTED}/read"]
         if workspace in managed:
             actions += [f"{_W}/onlineEndpoints/read", f"{_W}/onlineEndpoints/deployments/read"]
         for action in actions:

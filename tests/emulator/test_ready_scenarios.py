@@ -96,7 +96,7 @@ async def test_a_reader_only_reads(tmp_path: Path) -> None:
         await client.get(WORKSPACE)
         answer = await buy(client)
         assert error(answer) == (403, "AuthorizationFailed")
-        assert "marketplaceSubscriptions/write" in message(answer)
+        assert "marketplaceModelSubscriptions/write" in message(answer)
 
 
 async def test_the_custom_role_deploys_and_does_not_buy(tmp_path: Path) -> None:

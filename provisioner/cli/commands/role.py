@@ -41,6 +41,7 @@ class _Request:
     assign: bool
     assignee: str
     offline: bool
+    verify: bool
     output_format: str
 
 
@@ -56,6 +57,7 @@ class _Request:
 @click.option(
     "--offline", is_flag=True, help="Ask Azure nothing: the role for a first apply from nothing."
 )
+@click.option("--verify", is_flag=True, help="With what apply --verify takes: every model's keys.")
 @stack_option
 @azure_options
 @screen_options
@@ -74,6 +76,7 @@ def role(ctx: click.Context, /, **options: object) -> None:
         assign=bool(options["assign_command"]),
         assignee=str(options["assignee"]),
         offline=bool(options["offline"]),
+        verify=bool(options["verify"]),
         output_format=str(options["output_format"]),
     )
     if request.offline:
@@ -108,9 +111,9 @@ def everything(wanted: Desired, observed: Observed) -> Plan:
 def _print(request: _Request, observed: Observed) -> None:
     steps = everything(request.desired, observed)
     found: Sequence[CustomRole] = (
-        roles(steps, request.desired, request.name)
+        roles(steps, request.desired, request.name, verify=request.verify)
         if request.split
-        else (smallest_role(steps, request.desired, request.name),)
+        else (smallest_role(steps, request.desired, request.name, verify=request.verify),)
     )
     if request.assign:
         for one in found:
