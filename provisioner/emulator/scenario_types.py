@@ -50,6 +50,7 @@ _FREE = (
     "awstudent",
     "azureforstudents",
     "dreamspark",
+    "aad_",
 )
 PLACED = (
     "workspaces/serverlessEndpoints",

@@ -14,15 +14,18 @@ from dataclasses import dataclass, field
 from provisioner.catalog import LIMITS
 from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan import Step
-from provisioner.plan.steps import Await, Create, Delete, Until
+from provisioner.plan.steps import Await, Create, Delete, Replace, Until, Update
 from provisioner.preflight.case import Case, listed
 from provisioner.preflight.room import Order, Room
 from provisioner.resources import (
+    OWN_TAGS,
     Kind,
     ResourceId,
     ServerlessEndpoint,
     State,
     WorkspaceId,
+    describe,
+    tags_of,
 )
 
 ONE_PER_MODEL = define(
@@ -39,6 +42,16 @@ TOO_MANY = define(
     Who.SUBSCRIPTION_OWNER,
 )
 
+TOO_MANY_TAGS = define(
+    "preflight.too-many-tags",
+    "a resource would have too many tags",
+    "Azure allows a resource 50 tags. The labels of a manifest become tags beside those that are "
+    "live already: a change in place takes away nobody's tags, so labels that were renamed or "
+    "removed stay until somebody deletes them.",
+    Who.AUTHOR,
+)
+
+_MOST_TAGS = 50
 _REQUEST = (
     "open a support request of type Service and subscription limits (quotas), Machine Learning "
     "endpoint limits; where the limit is raised already: --ignore-limits"
@@ -50,6 +63,7 @@ def check_limits(case: Case) -> Iterator[Problem]:
     yield from _one_per_model(case)
     yield from _per_endpoint(case)
     yield from _per_region(case)
+    yield from _tags(case)
 
 
 def _severity(case: Case) -> Severity:
@@ -211,6 +225,29 @@ def _per_region(case: Case) -> Iterator[Problem]:
                 )
                 over = case.at(tally.new[tally.room.free])
                 yield _too_many(case, over, what, sure=tally.surely(order))
+
+
+def _tags(case: Case) -> Iterator[Problem]:
+    """Every resource that would have more tags than one may have."""
+    for step in case.plan.steps:
+        if not isinstance(step, Create | Replace | Update):
+            continue
+        tags = tags_of(step.resource)
+        if len(tags) <= _MOST_TAGS:
+            continue
+        origin = case.origin(step)
+        labels = {name.lower() for name in origin.labels} if origin is not None else set()
+        others = [name for name in tags if name.lower() not in labels | OWN_TAGS]
+        remove = f"az tag update --resource-id {step.target.arm_id} --operation delete --tags N=V"
+        yield Problem(
+            TOO_MANY_TAGS,
+            f"the {describe(step.target)} would have {len(tags)} tags, Azure allows {_MOST_TAGS}; "
+            f"{len(others)} of them are live and not of the manifest",
+            f"delete some that nobody needs: {remove}; or write fewer labels",
+            position=case.at(step, "metadata", "labels"),
+            resource=step.target.arm_id,
+            details=(f"live, not of the manifest: {listed(others, 12)}",) if others else (),
+        )
 
 
 def _created(case: Case, kind: Kind) -> Iterator[Step]:

@@ -263,6 +263,23 @@ def rolled(others: int, version: int) -> str:
     return one + crowd(1, others)
 
 
+def labelled(prefix: str, count: int) -> str:
+    labels = ", ".join(f"{prefix}{number}: x" for number in range(count))
+    text = serverless("azureml/Phi-4")
+    return text.replace("metadata: {name", f"metadata: {{labels: {{{labels}}}, name")
+
+
+TAGS = [
+    Scene(
+        "51 tags, with those that former labels left",
+        tenant(),
+        labelled("new", 10),
+        "preflight.too-many-tags",
+        first=labelled("old", 39),
+        says=("39 of them are live", "az tag update"),
+    ),
+    Scene("50 tags", tenant(), labelled("new", 10), None, first=labelled("old", 38)),
+]
 ROOMY = tenant(quotas=cores("0/99999"))
 COUNTS = [
     Scene(
@@ -322,7 +339,7 @@ COUNTS = [
         says=("more than 20 deployments",),
     ),
 ]
-ALL = [*SCENES, *ORDERS, *COUNTS, TO_COME, PAST, FIFTY]
+ALL = [*SCENES, *ORDERS, *TAGS, *COUNTS, TO_COME, PAST, FIFTY]
 
 
 @pytest.fixture(scope="module")
@@ -331,7 +348,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
         yield found
 
 
-@pytest.mark.parametrize("scene", [*SCENES, *ORDERS], ids=str)
+@pytest.mark.parametrize("scene", [*SCENES, *ORDERS, *TAGS], ids=str)
 def test_scene(
     scene: Scene, theatre: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,12 @@ SCENES = [
         serverless("azureml/Phi-4"),
         "preflight.free-subscription",
     ),
+    Scene(
+        "directory alone, without a way to pay",
+        tenant(quotaId="AAD_2015-09-01"),
+        serverless("azureml/Phi-4"),
+        "preflight.free-subscription",
+    ),
     Scene("free trial, managed", tenant(quotaId="FreeTrial_2014-09-01"), managed(), None),
     Scene(
         "spending limit",

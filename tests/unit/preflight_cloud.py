@@ -7,7 +7,7 @@ Keys of `facts` (all optional): `workspaces` {name: {region, kind, state, isolat
 {registry/name: {versions, skus, minSku, shared, legacy, deprecation, retirement} or null};
 `rights` {subscription|group|workspace: [{actions, notActions}] or null}; `locks`
 [{name, level, scope}]; `agreement` {accepted} or null; `unread` [questions]; `live`
-{serverless: [{name, model, state, …}], deployments: [{name, endpoint, model, …}]};
+{serverless: [{name, model, state, otherTags, …}], deployments: [{name, endpoint, model, …}]};
 `elsewhere` {workspace: region}, `elsewhereKinds` {workspace: kind}.
 """
 
@@ -275,7 +275,8 @@ def _day(given: Mapping[str, Any], key: str) -> date | None:
 
 
 def _tags(one: Mapping[str, Any]) -> dict[str, str]:
-    return {TAG_STACK: one.get("stack", "default"), TAG_NAME: one["name"]}
+    others = {f"cost-{number}": "x" for number in range(one.get("otherTags", 0))}
+    return {TAG_STACK: one.get("stack", "default"), TAG_NAME: one["name"], **others}
 
 
 def _refuse(operation: str) -> NoReturn:
