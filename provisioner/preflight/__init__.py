@@ -24,7 +24,7 @@ from provisioner.preflight.names import check_names
 from provisioner.preflight.quota import check_quota
 from provisioner.preflight.region import check_regions
 from provisioner.preflight.rights import check_rights
-from provisioner.preflight.role import CustomRole, roles, smallest_role
+from provisioner.preflight.role import CustomRole, Errands, roles, smallest_role
 from provisioner.preflight.subscription import check_providers, check_subscriptions
 from provisioner.preflight.workspace import check_workspaces
 
@@ -32,6 +32,7 @@ __all__ = [
     "CHECKS",
     "Constraints",
     "CustomRole",
+    "Errands",
     "Findings",
     "Options",
     "Unread",

@@ -22,6 +22,7 @@ from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan import Plan, Step
 from provisioner.plan.steps import (
     Await,
+    Because,
     Create,
     Delete,
     Replace,
@@ -219,7 +220,7 @@ def check_rights(case: Case) -> Iterator[Problem]:
             missing = [need for need in wanted if not allowed(answer, need)]
             if missing:
                 names = dict.fromkeys(name for need in missing for name in found.names[need])
-                problem = _missing(missing, tuple(names), position, verify=case.options.verify)
+                problem = _missing(missing, tuple(names), position, _role_command(case))
                 lags = case.options.rights_may_lag
                 yield replace(problem, severity=Severity.WARNING) if lags else problem
             elif inferred:
@@ -314,7 +315,7 @@ _WHO: Final = {
 
 
 def _missing(
-    missing: Sequence[Need], names: Sequence[str], position: Position | None, *, verify: bool
+    missing: Sequence[Need], names: Sequence[str], position: Position | None, command: str | None
 ) -> Problem:
     level, scope = missing[0].level, missing[0].scope
     actions = tuple(need.action for need in missing)
@@ -327,14 +328,37 @@ def _missing(
     return Problem(
         RIGHTS_MISSING,
         f"{what}{for_whom}",
-        f"provision role {'--verify ' if verify else ''}--assign-command prints the smallest role "
-        "that will do and the commands that assign it; or use a built-in one: az role assignment "
-        f'create --assignee <your object id> --role "{_BUILT_IN[level]}" --scope {scope}',
+        (
+            f"{command} prints the smallest role that will do and the commands that assign it; "
+            "or use a built-in one: "
+            if command is not None
+            else ""
+        )
+        + "az role assignment create --assignee <your object id> --role "
+        f'"{_BUILT_IN[level]}" --scope {scope}',
         position=position,
         resource=scope,
         who=_WHO[level],
         details=actions if len(actions) > 1 else (),
     )
+
+
+def _role_command(case: Case) -> str | None:
+    """The command that prints a role for what this run does; None for a reaping, which has no
+    manifests."""
+    deletes = [step for step in case.plan.steps if isinstance(step, Delete)]
+    reasons = {step.because for step in deletes}
+    if Because.EXPIRED in reasons:
+        return None
+    subscriptions = any(step.target.kind is Kind.MARKETPLACE_SUBSCRIPTION for step in deletes)
+    options = {
+        "--verify": case.options.verify,
+        "--prune": Because.PRUNED in reasons,
+        "--destroy": Because.DESTROYED in reasons,
+        "--prune-subscriptions": subscriptions,
+    }
+    chosen = [name for name, given in options.items() if given]
+    return " ".join(("provision role", *chosen, "--assign-command"))
 
 
 def _inferred(need: Need) -> Problem:

@@ -29,7 +29,7 @@ from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.observe import observe
 from provisioner.plan import Plan
-from provisioner.preflight import CustomRole, roles, smallest_role
+from provisioner.preflight import CustomRole, Errands, roles, smallest_role
 from provisioner.preflight.role import ROLE_NAME
 
 
@@ -41,7 +41,7 @@ class _Request:
     assign: bool
     assignee: str
     offline: bool
-    verify: bool
+    errands: Errands
     output_format: str
 
 
@@ -58,6 +58,11 @@ class _Request:
     "--offline", is_flag=True, help="Ask Azure nothing: the role for a first apply from nothing."
 )
 @click.option("--verify", is_flag=True, help="With what apply --verify takes: every model's keys.")
+@click.option("--prune", is_flag=True, help="With what apply --prune takes.")
+@click.option("--destroy", is_flag=True, help="With what destroy takes.")
+@click.option(
+    "--prune-subscriptions", is_flag=True, help="With what either takes with this option."
+)
 @stack_option
 @azure_options
 @screen_options
@@ -65,7 +70,8 @@ class _Request:
 def role(ctx: click.Context, /, **options: object) -> None:
     """Print the smallest custom role that these manifests need.
 
-    It lets its holder create and change what the manifests name. Rights on the Azure subscription
+    It lets its holder create and change what the manifests name; options add what else it is for.
+    Rights on the Azure subscription
     are in it only where a workspace has still to subscribe to an offer.
     """
     manifests = load(options["filenames"], options["labels"])  # type: ignore[arg-type]
@@ -76,7 +82,12 @@ def role(ctx: click.Context, /, **options: object) -> None:
         assign=bool(options["assign_command"]),
         assignee=str(options["assignee"]),
         offline=bool(options["offline"]),
-        verify=bool(options["verify"]),
+        errands=Errands(
+            verify=bool(options["verify"]),
+            prune=bool(options["prune"]),
+            destroy=bool(options["destroy"]),
+            prune_subscriptions=bool(options["prune_subscriptions"]),
+        ),
         output_format=str(options["output_format"]),
     )
     if request.offline:
@@ -111,9 +122,9 @@ def everything(wanted: Desired, observed: Observed) -> Plan:
 def _print(request: _Request, observed: Observed) -> None:
     steps = everything(request.desired, observed)
     found: Sequence[CustomRole] = (
-        roles(steps, request.desired, request.name, verify=request.verify)
+        roles(steps, request.desired, request.name, request.errands)
         if request.split
-        else (smallest_role(steps, request.desired, request.name, verify=request.verify),)
+        else (smallest_role(steps, request.desired, request.name, request.errands),)
     )
     if request.assign:
         for one in found:
