@@ -1,9 +1,9 @@
 """Checks of Azure's counts: endpoints, deployments, one endpoint per model. Pure.
 
 The limits are the documented defaults (the catalogue's LIMITS, with their source). Support raises
-some of them, and then `--ignore-limits` turns these findings into warnings. Counts are of the
-workspaces of this run, so that they can only be too low. The instances of a deployment are
-limited by the manifest's schema already.
+some of them, and then `--ignore-limits` turns these findings into warnings. Counts are of what the
+caller can see in the Azure subscription, so that they can only be too low. The instances of a
+deployment are limited by the manifest's schema already.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from provisioner.catalog import LIMITS
+from provisioner.cloud import Placed
 from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan import Step
 from provisioner.plan.steps import Await, Create, Delete, Replace, Until, Update
 from provisioner.preflight.case import Case, listed
+from provisioner.preflight.constraints import Unread
 from provisioner.preflight.room import Order, Room
 from provisioner.resources import (
     OWN_TAGS,
@@ -208,10 +210,30 @@ def _by_region(case: Case) -> Iterator[tuple[Kind, Mapping[_Region, _Tally]]]:
             tally = tallies.setdefault(_place(case, view.id), _Tally(limit))
             tally.live += len(live)
             tally.gone += [going[one.id] for one in live if one.id in going]
+        for one in _unseen(case, kind):
+            place = (one.id.workspace.subscription.lower(), one.region)
+            tallies.setdefault(place, _Tally(limit)).live += 1
         for step in _created(case, kind):
             place = _place(case, step.target.workspace)
             tallies.setdefault(place, _Tally(limit)).new.append(step)
         yield kind, tallies
+
+
+def _unseen(case: Case, kind: Kind) -> Iterator[Placed]:
+    """What the Azure subscription has of a kind beside what this run lists."""
+    managed = {wanted.resource.id.workspace for wanted in case.desired.endpoints}
+    listed_parts = {endpoint for view in case.observed.values() for endpoint in view.deployments}
+    counted = {live.id for view in case.observed.values() for live in view.endpoints}
+    for answer in case.facts.placed.values():
+        for one in () if isinstance(answer, Unread) else answer:
+            if one.id.kind is not kind:
+                continue
+            if kind is Kind.ONLINE_DEPLOYMENT:
+                seen = one.id.endpoint in listed_parts
+            else:
+                seen = one.id in counted or one.id.workspace in managed
+            if not seen:
+                yield one
 
 
 def _per_region(case: Case) -> Iterator[Problem]:

@@ -307,6 +307,21 @@ COUNTS = [
         says=("it removes crowd-",),
     ),
     Scene(
+        "100 endpoints in a workspace that no manifest names",
+        {**two_workspaces("eastus2"), "quotas": cores("0/99999")},
+        sized("one-more", 1),
+        "preflight.too-many",
+        first=second_workspace("eastus2") + crowd(100).replace("ml-prod", "ml-second"),
+        says=("more than 100 online endpoints in eastus2",),
+    ),
+    Scene(
+        "100 endpoints in such a workspace of another region",
+        {**two_workspaces("westus3"), "quotas": cores("0/99999")},
+        sized("one-more", 1),
+        None,
+        first=second_workspace("westus3") + crowd(100).replace("ml-prod", "ml-second"),
+    ),
+    Scene(
         "101 endpoints where the limit was raised",
         tenant(quotas=cores("0/99999"), endpointLimit=200),
         crowd(101),

@@ -261,6 +261,21 @@ SCENES = [
         first=second_workspace("westus3") + in_second(2, "Phi-4-mini-instruct", "llama"),
     ),
     Scene(
+        "name that a workspace has which no manifest names",
+        two_workspaces("eastus2"),
+        serverless("azureml/Phi-4"),
+        "preflight.name-clash",
+        first=second_workspace("eastus2") + in_second(0, "Phi-4", "llama"),
+        says=("by the workspace mlw-second", "choose another endpointName"),
+    ),
+    Scene(
+        "name that such a workspace has in another region",
+        two_workspaces("westus3"),
+        serverless("azureml/Phi-4"),
+        None,
+        first=second_workspace("westus3") + in_second(0, "Phi-4", "llama"),
+    ),
+    Scene(
         "endpoint that moves to another workspace",
         two_workspaces("eastus2"),
         second_workspace("eastus2") + serverless("azureml/Phi-4"),
