@@ -56,8 +56,8 @@ def _told(case: Case, room: Room, order: Order) -> Iterator[Problem]:
     if old:
         yield Problem(
             FREED_FIRST,
-            f"there is no room for both: before the plan makes {_listed(new)}, it removes "
-            f"{_listed(old)}",
+            f"there is no room for both: the plan first takes {_listed(old)} away, then makes "
+            f"{_listed(new)}",
             f"nothing to do, if that is meant; else ask for more cores at {INCREASE}, or for more "
             "endpoints and deployments by a support request",
             severity=Severity.WARNING,

@@ -54,6 +54,8 @@ TOO_MANY_TAGS = define(
 )
 
 _MOST_TAGS = 50
+_SPREAD = "remove some that are not needed, or spread them over regions"
+_PARTED = "give some another endpointName, or remove some that are not needed"
 _REQUEST = (
     "open a support request of type Service and subscription limits (quotas), Machine Learning "
     "endpoint limits; where the limit is raised already: --ignore-limits"
@@ -188,7 +190,7 @@ def _per_endpoint(case: Case) -> Iterator[Problem]:
                 f"the online endpoint {endpoint.name} would have more than {tally.limit} "
                 "deployments"
             )
-            yield _too_many(case, position, what, sure=tally.surely(order))
+            yield _too_many(case, position, (what, _PARTED), sure=tally.surely(order))
 
 
 _Region = tuple[str, str]
@@ -246,7 +248,7 @@ def _per_region(case: Case) -> Iterator[Problem]:
                     f"{place[1]}"
                 )
                 over = case.at(tally.new[tally.room.free])
-                yield _too_many(case, over, what, sure=tally.surely(order))
+                yield _too_many(case, over, (what, _SPREAD), sure=tally.surely(order))
 
 
 def _tags(case: Case) -> Iterator[Problem]:
@@ -282,11 +284,15 @@ def _place(case: Case, workspace: WorkspaceId) -> tuple[str, str]:
     return workspace.subscription.lower(), case.region(workspace)
 
 
-def _too_many(case: Case, position: Position | None, what: str, *, sure: bool) -> Problem:
+def _too_many(
+    case: Case, position: Position | None, told: tuple[str, str], *, sure: bool
+) -> Problem:
+    """`told`: what is too many, and how to have fewer."""
+    what, fewer = told
     return Problem(
         TOO_MANY,
         what if sure else f"{what}; it fits only if what this plan removes is gone first",
-        f"remove some that are not needed, or spread them over regions; or {_REQUEST}",
+        f"{fewer}; or {_REQUEST}",
         severity=_severity(case) if sure else Severity.WARNING,
         position=position,
     )

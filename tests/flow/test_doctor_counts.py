@@ -150,7 +150,7 @@ ORDERS = [
         first=sized("a", 1),
         prunes=True,
         warns="preflight.freed-first",
-        says=("it removes a-",),
+        says=("first takes a-",),
     ),
     Scene(
         "room for what is pruned and for the new",
@@ -304,7 +304,7 @@ COUNTS = [
         first=crowd(100),
         prunes=True,
         warns="preflight.freed-first",
-        says=("it removes crowd-",),
+        says=("first takes crowd-",),
     ),
     Scene(
         "100 endpoints in a workspace that no manifest names",
@@ -351,7 +351,7 @@ COUNTS = [
         rolled(19, 7),
         "preflight.too-many",
         first=rolled(19, 6),
-        says=("more than 20 deployments",),
+        says=("more than 20 deployments", "give some another endpointName"),
     ),
 ]
 ALL = [*SCENES, *ORDERS, *TAGS, *COUNTS, TO_COME, PAST, FIFTY]
