@@ -7,7 +7,7 @@ plan can be given an order in which it fits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from provisioner.plan.steps import Step
@@ -39,13 +39,19 @@ class Order:
             found = self._before[id] = frozenset(seen)
         return found
 
-    def put_before(self, first: str, then: str) -> None:
-        """Have `then` wait for `first`, unless that is so, or the other way round."""
-        if first == then or first in self.before(then) or then in self.before(first):
-            return
-        self.needs[then] = (*self.needs[then], first)
-        self.changed = True
-        self._before.clear()
+    def put_before(self, first: Sequence[str], then: Iterable[str]) -> None:
+        """Have all of `then` wait for all of `first`, but for those that wait for it themselves."""
+        for id in then:
+            known = self.before(id)
+            new = [
+                one
+                for one in first
+                if one != id and one not in known and id not in self.before(one)
+            ]
+            if new:
+                self.needs[id] = (*self.needs[id], *new)
+                self.changed = True
+                self._before.clear()
 
     def applied(self, steps: Sequence[Step]) -> list[Step]:
         """The steps with the needs as they are now."""
@@ -97,10 +103,13 @@ class Room:
         )
 
     def arrange(self, order: Order) -> None:
-        """Have the takers wait for the givers; those first that wait for no taker themselves."""
-        waits = {
-            giver: not order.before(giver).isdisjoint(self.takers.keys()) for giver in self.givers
-        }
-        for giver in sorted(self.givers, key=lambda one: waits[one]):
-            for taker in self.takers:
-                order.put_before(giver, taker)
+        """Have the takers wait for the givers: for those that wait for no taker themselves, and, as
+        long as that is not enough, for the others one by one."""
+        late = [
+            giver for giver in self.givers if not order.before(giver).isdisjoint(self.takers.keys())
+        ]
+        order.put_before([one for one in self.givers if one not in late], self.takers)
+        for giver in late:
+            if self.needed(order) <= self.free:
+                return
+            order.put_before([giver], self.takers)
