@@ -18,6 +18,7 @@ from provisioner.resources import (
     AnyLive,
     KeyName,
     Keys,
+    Kind,
     Live,
     MarketplaceSubscription,
     ModelRef,
@@ -140,6 +141,14 @@ class RegistryModel:
     tags: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An endpoint or a deployment and its region (normalised)."""
+
+    id: ResourceId
+    region: str
+
+
 class CloudReader(Protocol):
     """Reads. None of these changes anything; a list is whole (all pages)."""
 
@@ -214,6 +223,11 @@ class CloudReader(Protocol):
         """ARM ids of the endpoints and deployments that carry `tag`, whatever its value.
 
         The index behind it lags some seconds (AZURE.md §19)."""
+        ...
+
+    async def placed(self, subscription: str, kinds: Sequence[Kind]) -> Sequence[Placed]:
+        """The endpoints or deployments of an Azure subscription that the caller can see, in
+        whatever workspace. From the same index."""
         ...
 
 

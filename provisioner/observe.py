@@ -15,21 +15,24 @@ from provisioner.cloud import CloudReader, Observed, WorkspaceSeen
 from provisioner.desired import Desired
 from provisioner.errors.cloud import CloudError
 from provisioner.plan import Plan
-from provisioner.plan.steps import Create, Replace, Subscribe, Update
+from provisioner.plan.steps import Await, Create, Delete, Replace, Subscribe, Update
 from provisioner.preflight.case import Case, Options
 from provisioner.preflight.constraints import Constraints, RegionKey, Unread, key_of
+from provisioner.preflight.names import rivals
 from provisioner.preflight.quota import shortages
 from provisioner.preflight.rights import needs
 from provisioner.preflight.subscription import MACHINE_LEARNING, SAAS
 from provisioner.resources import (
     TAG_STACK,
     AgreementId,
+    Kind,
     Live,
     ModelRef,
     OnlineDeployment,
     OnlineEndpoint,
     ResourceId,
     ServerlessEndpoint,
+    State,
     WorkspaceId,
     normal_region,
     tag_of,
@@ -178,7 +181,20 @@ async def constraints(
     questions = _questions(plan, wanted, chosen)
     facts = await _answers(cloud, questions, observed)
     known = await _latest(cloud, questions, facts)
-    return await _elsewhere(cloud, Case.build(plan, wanted, observed, known, chosen))
+    case = Case.build(plan, wanted, observed, known, chosen)
+    holders, seen = await asyncio.gather(_holders(cloud, case), _elsewhere(cloud, case))
+    return replace(seen, holders=holders)
+
+
+async def _holders(cloud: CloudReader, case: Case) -> frozenset[ResourceId]:
+    """Who has a name that the plan wants, elsewhere in the Azure subscription. The index that told
+    of it lags, so each is asked for itself; one that is leaving will be waited for."""
+    found = await _ask({id: id for _, id in rivals(case)}, cloud.get, "endpoint")
+    return frozenset(
+        id
+        for id, live in found.items()
+        if live is not None and not isinstance(live, Unread) and live.state is not State.DELETING
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +209,7 @@ class _Questions:
     quotas: list[RegionKey]
     sizes: list[RegionKey]
     locks: list[str]
+    placed: dict[str, tuple[Kind, ...]]
 
 
 def _questions(plan: Plan, desired: Desired, options: Options) -> _Questions:
@@ -202,11 +219,15 @@ def _questions(plan: Plan, desired: Desired, options: Options) -> _Questions:
     if options.thorough:
         workspaces |= set(desired.workspaces)
     subscriptions = sorted({workspace.subscription for workspace in workspaces})
-    makers = {step.target.workspace.subscription for step in (*new, *bought)}
+    makers = {
+        step.target.workspace.subscription
+        for step in plan.steps
+        if not isinstance(step, Delete | Await)
+    }
     if options.thorough:
         makers |= set(subscriptions)
     buyers = {step.target.workspace.subscription for step in bought}
-    scopes = [need.scope for need in needs(plan, desired) if need.scope]
+    scopes = [need.scope for need in needs(plan, desired, verify=options.verify) if need.scope]
     if options.thorough:
         scopes += [workspace.arm_id for workspace in sorted(workspaces)]
     return _Questions(
@@ -227,7 +248,21 @@ def _questions(plan: Plan, desired: Desired, options: Options) -> _Questions:
         quotas=_regions(plan, desired, growing=True),
         sizes=_regions(plan, desired, growing=False),
         locks=_once(step.target.workspace.arm_id for step in plan.steps),
+        placed=_crowds(plan),
     )
+
+
+_CROWDED = (Kind.SERVERLESS_ENDPOINT, Kind.ONLINE_ENDPOINT, Kind.ONLINE_DEPLOYMENT)
+
+
+def _crowds(plan: Plan) -> dict[str, tuple[Kind, ...]]:
+    """Per Azure subscription, the kinds of which the plan makes more: others may have the names,
+    and Azure counts all of them."""
+    found: dict[str, set[Kind]] = {}
+    for step in plan.steps:
+        if isinstance(step, Create) and step.target.kind in _CROWDED:
+            found.setdefault(step.target.workspace.subscription, set()).add(step.target.kind)
+    return {id: tuple(kind for kind in _CROWDED if kind in kinds) for id, kinds in found.items()}
 
 
 def _once(scopes: Iterable[str]) -> list[str]:
@@ -288,9 +323,14 @@ async def _answers(cloud: CloudReader, asked: _Questions, observed: Observed) ->
         _ask({key: key for key in asked.quotas}, lambda key: cloud.usages(*key), "quota"),
         _ask({key: key for key in asked.sizes}, lambda key: cloud.vm_sizes(*key), "VM sizes"),
         _ask({scope: scope for scope in asked.locks}, cloud.locks, "locks"),
+        _ask(
+            {id: (id, kinds) for id, kinds in asked.placed.items()},
+            lambda one: cloud.placed(*one),
+            "endpoints",
+        ),
     )
     models, signed, rights, subscriptions = await facts
-    providers, usages, sizes, locks = await limits
+    providers, usages, sizes, locks, placed = await limits
     return Constraints(
         workspaces={id: view.workspace for id, view in observed.items()},
         models=models,
@@ -301,6 +341,7 @@ async def _answers(cloud: CloudReader, asked: _Questions, observed: Observed) ->
         usages=usages,
         sizes=sizes,
         locks=locks,
+        placed=placed,
     )
 
 

@@ -195,6 +195,7 @@ async def _judge(
         if not plan.empty or wish.checks.thorough:
             facts = await constraints(cloud, plan, prepared.observed, prepared.desired, wish.checks)
             plan = planning.resolve(plan, facts.versions())
+            plan = preflight.arranged(plan, prepared.desired, prepared.observed, facts)
         findings = preflight.check(plan, prepared.desired, prepared.observed, facts, wish.checks)
     doubts = preflight.unanswered(prepared.findings, prepared.desired, facts)
     return replace(prepared, plan=plan, constraints=facts, findings=(*doubts, *findings))

@@ -20,6 +20,7 @@ from provisioner.cloud import (
     Lock,
     Observed,
     Permission,
+    Placed,
     ProviderFacts,
     RegistryModel,
     SubscriptionFacts,
@@ -280,6 +281,9 @@ class FakeCloud:
 
     async def tagged(self, subscription: str, tag: str) -> Sequence[str]:
         return [one.arm_id for one, rec in self.records.items() if tag in tags_of(rec.resource)]
+
+    async def placed(self, subscription: str, kinds: Sequence[Kind]) -> Sequence[Placed]:
+        return []
 
     # --- Keyring and Cloud -----------------------------------------------------------------
 

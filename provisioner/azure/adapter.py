@@ -28,6 +28,7 @@ from provisioner.cloud import (
     Agreement,
     Lock,
     Permission,
+    Placed,
     ProviderFacts,
     RegistryModel,
     SubscriptionFacts,
@@ -170,6 +171,9 @@ class AzureCloud:
 
     async def tagged(self, subscription: str, tag: str) -> Sequence[str]:
         return await self._management.tagged(subscription, tag)
+
+    async def placed(self, subscription: str, kinds: Sequence[Kind]) -> Sequence[Placed]:
+        return await self._management.placed(subscription, kinds)
 
     # Keys.
 

@@ -6,7 +6,7 @@ pipeline; they are imported at their first use.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -15,9 +15,9 @@ from provisioner.azure.client import Arm, lost
 from provisioner.azure.faults import fault_of
 from provisioner.azure.marketplace import absent_or_raise
 from provisioner.azure.values import text
-from provisioner.cloud import ProviderFacts, SubscriptionFacts
+from provisioner.cloud import Placed, ProviderFacts, SubscriptionFacts
 from provisioner.errors.cloud import CloudError
-from provisioner.resources import Kind, normal_region
+from provisioner.resources import Kind, ResourceId, normal_region, workspace_of
 
 T = TypeVar("T")
 
@@ -25,6 +25,24 @@ _OURS: Final = frozenset(
     kind.value.lower()
     for kind in (Kind.SERVERLESS_ENDPOINT, Kind.ONLINE_ENDPOINT, Kind.ONLINE_DEPLOYMENT)
 )
+
+
+_COLLECTIONS: Final = {
+    "serverlessendpoints": Kind.SERVERLESS_ENDPOINT,
+    "onlineendpoints": Kind.ONLINE_ENDPOINT,
+}
+
+
+def _resource_of(arm_id: str) -> ResourceId | None:
+    """An endpoint's or a deployment's ARM id taken apart; None for anything else."""
+    workspace = workspace_of(arm_id)
+    tail = arm_id.strip("/").split("/")[8:]
+    kind = _COLLECTIONS.get(tail[0].lower()) if len(tail) in (2, 4) else None
+    if workspace is None or kind is None:
+        return None
+    if len(tail) == 2:
+        return ResourceId(workspace, kind, tail[1])
+    return ResourceId(workspace, Kind.ONLINE_DEPLOYMENT, tail[3], tail[1])
 
 
 class Management:
@@ -77,6 +95,20 @@ class Management:
             item.id
             for item in found
             if text(getattr(item, "id", None)) and str(item.type or "").lower() in _OURS
+        ]
+
+    async def placed(self, subscription: str, kinds: Sequence[Kind]) -> list[Placed]:
+        """The resources of those kinds, in whatever workspace."""
+        wanted = " or ".join(f"resourceType eq '{kind.value}'" for kind in kinds)
+        found = await _all(
+            f"GET /subscriptions/{subscription}/resources",
+            lambda: self._resource_client(subscription).resources.list(filter=wanted),
+        )
+        places = ((_resource_of(text(getattr(item, "id", None)) or ""), item) for item in found)
+        return [
+            Placed(id, normal_region(text(getattr(item, "location", None)) or ""))
+            for id, item in places
+            if id is not None and id.kind in kinds
         ]
 
     def _subscription_client(self) -> Any:

@@ -222,7 +222,8 @@ class _Exchange:
             tenant.scope(call.params["scope"])
         access = _access(route.action)
         subscription = call.params.get("subscriptionId")
-        if access == "write" and subscription and tenant.subscription(subscription).read_only:
+        changes = access in ("write", "action")
+        if changes and subscription and tenant.subscription(subscription).read_only:
             refuse(read_only_subscription(subscription))
         if access != "read" and not route.operation.startswith("locks."):
             refuse(locked(tenant.locks(), access, scope))

@@ -220,7 +220,7 @@ def locked(locks: Iterable[Lock], access: Access, scope: str) -> Refusal | None:
 
 
 def read_only_subscription(subscription_id: str) -> Refusal:
-    """The 409 for a write in a subscription that is disabled."""
+    """The 409 for a write or action in a subscription that is warned or disabled."""
     return Refusal(
         409,
         "ReadOnlyDisabledSubscription",

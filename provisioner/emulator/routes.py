@@ -185,7 +185,7 @@ def _subscription_rows() -> list[_Row]:
 
     def right(verb: str) -> str:
         # The documented action and the type's own name differ; either will do (AZURE.md §15).
-        return f"{_W}/{kind}/{verb}|{_W}/marketplaceModelSubscriptions/{verb}"
+        return f"{_W}/marketplaceModelSubscriptions/{verb}|{_W}/{kind}/{verb}"
 
     return [
         ("GET", f"{WORKSPACE}/{kind}", m.list_, f"{kind}.list", right("read")),

@@ -50,6 +50,7 @@ _FREE = (
     "awstudent",
     "azureforstudents",
     "dreamspark",
+    "aad_",
 )
 PLACED = (
     "workspaces/serverlessEndpoints",
@@ -190,13 +191,16 @@ class Subscription:
 
     @property
     def suspended(self) -> bool:
-        """Whether what was bought is suspended: nobody pays, or nobody may."""
-        return self.state in ("PastDue", "Disabled", "Deleted")
+        """Whether what was bought is suspended; what is past due still serves."""
+        return self.read_only
 
     @property
     def read_only(self) -> bool:
-        """Whether nothing can be written any more."""
-        return self.state in ("Disabled", "Deleted")
+        """Whether PUT, PATCH and POST are refused, while GET and DELETE still work.
+
+        Microsoft's "Azure subscription states": so in Warned and Disabled; PastDue is active.
+        """
+        return self.state in ("Warned", "Disabled", "Deleted")
 
     def _locks(self) -> Iterator[Lock]:
         root = f"/subscriptions/{self.id}"

@@ -136,10 +136,13 @@ def matching(pattern: str, rule: str, kind: str = "name") -> AfterValidator:
     return AfterValidator(check)
 
 
+_NOT_IN_TAG_NAMES: Final = re.compile(r"[<>%&\\?/\x00-\x1f\x7f]")
+
+
 def label_key(key: str) -> str:
     """A label's key, which becomes the name of an Azure tag."""
-    if not key or len(key) > 128 or set(key) & set("<>%&\\?/"):
-        hint = "it takes 1 to 128 characters, none of them < > % & \\ ? /"
+    if not key or len(key) > 128 or _NOT_IN_TAG_NAMES.search(key):
+        hint = "it takes 1 to 128 characters, none of them < > % & \\ ? / or a control character"
         raise fault(f'"{key[:60]}" cannot be the name of a tag', hint)
     if key.lower().startswith("provisioner-"):
         raise fault(f'the label "{key}" is reserved for this tool', "choose another name")
@@ -174,6 +177,7 @@ Name = Annotated[str, matching(NAME, NAME_RULE), Field(json_schema_extra={"patte
 Guid = Annotated[
     str,
     matching(GUID, "a GUID, like 11111111-1111-1111-1111-111111111111", "value"),
+    AfterValidator(str.lower),  # one spelling: quotas and limits are counted by subscription
     Field(json_schema_extra={"pattern": GUID}),
 ]
 ResourceGroup = Annotated[

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from provisioner.manifest.base import EMPTY, TUPLE, Choice, Choosing, Document, Text
 from provisioner.manifest.managed import (
@@ -100,6 +100,20 @@ class Metadata(Document):
         examples=[{"team": "search"}],
     )
     annotations: dict[str, str] = Field(default={}, description="Notes for people and other tools.")
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct(cls, labels: dict[str, str]) -> dict[str, str]:
+        """Azure takes the names of tags without regard to case."""
+        first: dict[str, str] = {}
+        for name in labels:
+            other = first.setdefault(name.lower(), name)
+            if other != name:
+                raise fault(
+                    f'the labels "{other}" and "{name}" differ by case alone, and tags may not',
+                    "keep one of them",
+                )
+        return labels
 
 
 class WorkspaceSpec(Document):

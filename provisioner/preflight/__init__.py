@@ -11,6 +11,7 @@ from typing import Final
 from provisioner.cloud import Observed
 from provisioner.desired import Desired
 from provisioner.plan import Plan
+from provisioner.preflight.arrange import arranged
 from provisioner.preflight.case import Case, Check, Options
 from provisioner.preflight.consent import check_consent
 from provisioner.preflight.constraints import Constraints, Unread
@@ -23,7 +24,7 @@ from provisioner.preflight.names import check_names
 from provisioner.preflight.quota import check_quota
 from provisioner.preflight.region import check_regions
 from provisioner.preflight.rights import check_rights
-from provisioner.preflight.role import CustomRole, roles, smallest_role
+from provisioner.preflight.role import CustomRole, Errands, roles, smallest_role
 from provisioner.preflight.subscription import check_providers, check_subscriptions
 from provisioner.preflight.workspace import check_workspaces
 
@@ -31,9 +32,11 @@ __all__ = [
     "CHECKS",
     "Constraints",
     "CustomRole",
+    "Errands",
     "Findings",
     "Options",
     "Unread",
+    "arranged",
     "blocking",
     "check",
     "roles",

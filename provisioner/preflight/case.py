@@ -15,6 +15,7 @@ from provisioner.plan import Plan, Step
 from provisioner.plan.steps import Await, Create, Delete, Replace
 from provisioner.preflight.constraints import Constraints, RegionKey, Unread
 from provisioner.resources import (
+    Kind,
     Live,
     ModelRef,
     OnlineDeployment,
@@ -36,13 +37,14 @@ NOT_CHECKED = define(
 class Options:
     """What the person chose. `ignore_lifecycle`, `ignore_regions` and `ignore_limits` turn those
     refusals into warnings, `rights_may_lag` those for missing rights: a role that was just assigned
-    shows later, and the apply waits for it. `thorough` judges also what the plan leaves as it is
-    (doctor)."""
+    shows later, and the apply waits for it. `verify`: every model is called afterwards, which takes
+    its keys. `thorough` judges also what the plan leaves as it is (doctor)."""
 
     ignore_lifecycle: bool = False
     ignore_regions: bool = False
     ignore_limits: bool = False
     rights_may_lag: bool = False
+    verify: bool = False
     thorough: bool = False
 
 
@@ -133,6 +135,16 @@ class Case:
     def live_deployment(self, id: ResourceId) -> Live[OnlineDeployment] | None:
         parts = self.seen(id.workspace).deployments.get(id.endpoint, ())
         return next((live for live in parts if live.id == id), None)
+
+    def live_below(self, id: ResourceId) -> tuple[Live[OnlineDeployment], ...]:
+        """The live deployment of that id, or all of the online endpoint; those that are deleted
+        with a step of their own count there."""
+        if id.kind is Kind.ONLINE_DEPLOYMENT:
+            live = self.live_deployment(id)
+            return () if live is None else (live,)
+        own = {step.target for step in self.plan.steps if isinstance(step, Delete | Await)}
+        parts = self.seen(id.workspace).deployments.get(id, ())
+        return tuple(live for live in parts if live.id not in own)
 
     def shared_quota(self, endpoint: ResourceId) -> bool:
         """Whether the endpoint's deployments draw on shared quota rather than the own one."""

@@ -9,6 +9,7 @@ from provisioner.cloud import (
     Agreement,
     Lock,
     Permission,
+    Placed,
     ProviderFacts,
     RegistryModel,
     SubscriptionFacts,
@@ -17,7 +18,7 @@ from provisioner.cloud import (
     Workspace,
 )
 from provisioner.errors.cloud import ServiceFault
-from provisioner.resources import AgreementId, ModelRef, WorkspaceId
+from provisioner.resources import AgreementId, ModelRef, ResourceId, WorkspaceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,9 @@ class Constraints:
     `permissions` is by ARM scope; None: the service has no such operation there. `models` is by
     lower-cased reference (`key_of`); None: the registry has no such model. `locks` is by ARM id of
     a workspace. `elsewhere` holds, per Azure subscription, all workspaces that the caller can see:
-    asked only where the quota is short, to name other regions.
+    asked only where the quota is short, to name other regions. `placed` holds, per Azure
+    subscription, its endpoints and deployments in whatever workspace, as a lagging index has them;
+    `holders` those of them that have a name which the plan wants and were seen to be there.
     """
 
     workspaces: Mapping[WorkspaceId, Workspace | None] = field(default_factory=dict)
@@ -52,6 +55,8 @@ class Constraints:
     sizes: Mapping[RegionKey, Sequence[VmSize] | Unread] = field(default_factory=dict)
     locks: Mapping[str, Sequence[Lock] | Unread] = field(default_factory=dict)
     elsewhere: Mapping[str, Sequence[Workspace]] = field(default_factory=dict)
+    placed: Mapping[str, Sequence[Placed] | Unread] = field(default_factory=dict)
+    holders: frozenset[ResourceId] = frozenset()
 
     def registry_model(self, model: ModelRef) -> RegistryModel | None:
         """What the registry says of a model: of the version asked for, else of the latest."""

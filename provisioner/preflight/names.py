@@ -2,7 +2,7 @@
 
 Endpoint names become part of a host name and are unique in a region, whoever has them (MISSION,
 "Deploying to serverless"). Whether a stranger has one cannot be asked; what the caller's own
-workspaces hold can be seen.
+workspaces hold can be seen, those of the same Azure subscription that no manifest names included.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from provisioner.errors import Problem, Who, define
 from provisioner.plan.steps import Create, Delete, Replace, Subscribe
 from provisioner.preflight.case import Case
+from provisioner.preflight.constraints import Unread
 from provisioner.resources import Kind, ResourceId
 
 NAME_PATTERN = define(
@@ -25,8 +26,8 @@ NAME_PATTERN = define(
 NAME_CLASH = define(
     "preflight.name-clash",
     "the endpoint name is taken in the region",
-    "Endpoint names are unique in an Azure region. Another workspace of this run has or wants the "
-    "name in the same region.",
+    "Endpoint names are unique in an Azure region. Another workspace of this run, or of the Azure "
+    "subscription, has or wants the name in the same region.",
     Who.AUTHOR,
 )
 
@@ -56,6 +57,7 @@ _Taken = dict[tuple[Kind, str, str], ResourceId]
 def check_names(case: Case) -> Iterator[Problem]:
     """Names that do not fit, and endpoint names that two workspaces of one region want."""
     taken = _live(case)
+    held = {step.target: other for step, other in rivals(case) if other in case.facts.holders}
     for step in case.plan.steps:
         if not isinstance(step, Create | Replace | Subscribe):
             continue
@@ -76,6 +78,8 @@ def check_names(case: Case) -> Iterator[Problem]:
         ):
             continue
         holder = taken.setdefault(_key(case, id), id)
+        if holder == id:
+            holder = held.get(id, id)
         if holder != id:
             yield Problem(
                 NAME_CLASH,
@@ -85,6 +89,22 @@ def check_names(case: Case) -> Iterator[Problem]:
                 position=case.at(step, *path),
                 resource=holder.arm_id,
             )
+
+
+def rivals(case: Case) -> Iterator[tuple[Create, ResourceId]]:
+    """Each new endpoint with the one that has its name in its region, in a workspace of the same
+    Azure subscription that this run does not look at; as the index has it, which lags."""
+    wanted = {
+        _key(case, step.target): step
+        for step in case.plan.steps
+        if isinstance(step, Create)
+        and step.target.kind in (Kind.SERVERLESS_ENDPOINT, Kind.ONLINE_ENDPOINT)
+    }
+    for answer in case.facts.placed.values():
+        for one in () if isinstance(answer, Unread) else answer:
+            step = wanted.get((one.id.kind, one.region, one.id.name.lower()))
+            if step is not None and one.id.workspace not in case.observed:
+                yield step, one.id
 
 
 def _live(case: Case) -> _Taken:

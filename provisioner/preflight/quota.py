@@ -4,7 +4,8 @@ A deployment of n instances takes ceil(1.2 n) × cores of its family in its regi
 keeps 20 % for upgrades; some GPU families take n × cores (MicrosoftDocs/azure-ai-docs,
 includes/quota-allocation-online-deployment.md; the catalogue says which). Shared quota draws on
 another pool. What the plan frees counts: surely where it is freed before the cores are taken,
-possibly where it is freed at the same time; only what cannot fit either way is refused.
+possibly where nothing says which comes first (`arrange` then says so); only what cannot fit in any
+order is refused.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from provisioner.catalog import load
 from provisioner.cloud import RegistryModel, Usage, VmSize
 from provisioner.errors import Problem, Severity, Who, define
 from provisioner.plan import Step
-from provisioner.plan.steps import Create, Delete, Replace, Rollout, Update
+from provisioner.plan.steps import Await, Create, Delete, Replace, Until, Update
 from provisioner.preflight.case import NOT_CHECKED, Case, listed, plural, unread
 from provisioner.preflight.constraints import RegionKey, Unread
+from provisioner.preflight.room import Order, Room
 from provisioner.preflight.sizes import allowed_sizes, size_of
 from provisioner.preflight.workspace import hosts
 from provisioner.resources import Kind, OnlineDeployment, normal_region
@@ -42,8 +44,8 @@ INCREASE: Final = "https://ml.azure.com/quota"
 class Demand:
     """Cores that a step takes (or gives back, when negative) of a family.
 
-    `sum` is how that number comes about; `sure` says whether the step's cores count in any case,
-    or only if an order that Azure does not promise comes out well.
+    `sum` is how that number comes about; `sure` says whether they count in any case, or only if
+    what failed did hold cores.
     """
 
     step: Step
@@ -63,8 +65,9 @@ class _Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """A family of which too little is free. `needed` counts what is surely freed before,
-    `least` also what may be freed in time."""
+    """A family of which too little is free. `needed` is what must be free for the plan to go well
+    in the order that it has or, where it cannot, in the best one; `least` counts also what a
+    failed deployment may hold."""
 
     key: RegionKey
     family: str
@@ -72,10 +75,19 @@ class Shortage:
     least: int
     usage: Usage
     demands: tuple[Demand, ...]
+    room: Room
+    late: frozenset[str]
+    """The steps that give cores back only after some were taken."""
 
     @property
     def free(self) -> int:
-        return max(0, self.usage.limit - self.usage.used)
+        return self.room.free
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether it would fit if what gives cores back too late did so before."""
+        gives = sum(self.room.givers.values())
+        return bool(self.late) and sum(self.room.takers.values()) - gives <= self.free
 
     @property
     def blocks(self) -> bool:
@@ -83,7 +95,7 @@ class Shortage:
 
     @property
     def takers(self) -> list[Demand]:
-        return [one for one in self.demands if one.cores > 0]
+        return [one for one in self.demands if one.cores > 0 and one.step.id in self.room.takers]
 
     @property
     def mover(self) -> Demand | None:
@@ -93,7 +105,7 @@ class Shortage:
 
 def check_quota(case: Case) -> Iterator[Problem]:
     """One finding per VM family and region that is short, with its arithmetic and the ways out."""
-    ledgers = _ledgers(case)
+    ledgers, order = _ledgers(case), Order.of(case.plan.steps)
     for key, ledger in ledgers.items():
         answer = case.facts.usages.get(key)
         if answer is None:
@@ -111,31 +123,54 @@ def check_quota(case: Case) -> Iterator[Problem]:
                     case, demands[0].step, f"Azure lists no quota of the family {demands[0].family}"
                 )
                 continue
-            short = _short(key, family, usage, demands)
+            short = _short(key, family, usage, demands, order)
             if short is not None:
                 yield _finding(case, short, ledgers)
 
 
 def shortages(case: Case) -> tuple[Shortage, ...]:
     """Every family that is short, as far as the facts tell: for these, other regions are asked."""
-    found = []
+    found, order = [], Order.of(case.plan.steps)
     for key, ledger in _ledgers(case).items():
         answer = case.facts.usages.get(key)
         if answer is None or isinstance(answer, Unread):
             continue
         for family, demands in ledger.demands.items():
             usage = usage_of(family, answer)
-            short = _short(key, family, usage, demands) if usage is not None else None
+            short = _short(key, family, usage, demands, order) if usage is not None else None
             if short is not None:
                 found.append(short)
     return tuple(found)
 
 
-def _short(key: RegionKey, family: str, usage: Usage, demands: Sequence[Demand]) -> Shortage | None:
-    needed = sum(one.cores for one in demands if one.sure)
-    least = sum(one.cores for one in demands)
-    short = Shortage(key, family, needed, least, usage, tuple(demands))
-    return short if needed > short.free else None
+def _short(
+    key: RegionKey, family: str, usage: Usage, demands: Sequence[Demand], order: Order
+) -> Shortage | None:
+    room = _room_for(usage, demands)
+    if room.plenty:
+        return None
+    needed = room.needed(order)
+    if needed <= room.free:
+        return None
+    at_best = room.least(order)
+    least = at_best + sum(one.cores for one in demands if not one.sure)
+    if least > room.free:  # with so many, the plan can be arranged
+        needed = at_best
+    late = frozenset(id for id in room.givers if not order.before(id).isdisjoint(room.takers))
+    return Shortage(key, family, needed, least, usage, tuple(demands), room, late)
+
+
+def _room_for(usage: Usage, demands: Iterable[Demand]) -> Room:
+    """What each step takes or gives back in the end: a replacement does both, one by one."""
+    net: dict[str, int] = {}
+    for one in demands:
+        if one.sure:
+            net[one.step.id] = net.get(one.step.id, 0) + one.cores
+    return Room(
+        free=max(0, usage.limit - usage.used),
+        takers={id: cores for id, cores in net.items() if cores > 0},
+        givers={id: -cores for id, cores in net.items() if cores < 0},
+    )
 
 
 def _all(ledger: _Ledger) -> Iterator[Demand]:
@@ -145,33 +180,22 @@ def _all(ledger: _Ledger) -> Iterator[Demand]:
 
 def _ledgers(case: Case) -> dict[RegionKey, _Ledger]:
     found: dict[RegionKey, _Ledger] = {}
-    late = _late(case)
     for step in case.plan.steps:
-        if step.target.kind is not Kind.ONLINE_DEPLOYMENT:
+        if step.target.kind not in (Kind.ONLINE_DEPLOYMENT, Kind.ONLINE_ENDPOINT):
             continue
         key = (step.target.workspace.subscription, case.region(step.target.workspace))
-        _enter(case, found.setdefault(key, _Ledger()), key, step, late)
+        _enter(case, found.setdefault(key, _Ledger()), key, step)
     return {key: ledger for key, ledger in found.items() if ledger.demands or ledger.unknown}
 
 
-def _late(case: Case) -> frozenset[str]:
-    """Deletes that come only after a rollout: what they free is not free in time."""
-    rollouts = {step.id for step in case.plan.steps if isinstance(step, Rollout)}
-    return frozenset(
-        step.id
-        for step in case.plan.steps
-        if isinstance(step, Delete) and not rollouts.isdisjoint(step.needs)
-    )
-
-
-def _enter(case: Case, ledger: _Ledger, key: RegionKey, step: Step, late: frozenset[str]) -> None:
+def _enter(case: Case, ledger: _Ledger, key: RegionKey, step: Step) -> None:
     match step:
         case Create(resource=OnlineDeployment() as one):
             _take(case, ledger, key, step, one)
         case Update(resource=OnlineDeployment() as one) if "instance_count" in step.fields:
             live = case.live_deployment(step.target)
             if live is not None:
-                _give(case, ledger, key, step, live.resource, sure=True)
+                _give(case, ledger, key, step, live.resource)
             _take(case, ledger, key, step, one)
         case Replace(resource=OnlineDeployment() as one):
             live = case.live_deployment(step.target)
@@ -179,10 +203,9 @@ def _enter(case: Case, ledger: _Ledger, key: RegionKey, step: Step, late: frozen
                 # Whether a deployment that failed holds cores is not documented.
                 _give(case, ledger, key, step, live.resource, sure=not step.recovers)
             _take(case, ledger, key, step, one)
-        case Delete() if step.id not in late:
-            live = case.live_deployment(step.target)
-            if live is not None:
-                _give(case, ledger, key, step, live.resource, sure=False)
+        case Delete() | Await(until=Until.ABSENT):
+            for live in case.live_below(step.target):
+                _give(case, ledger, key, step, live.resource)
         case _:
             pass
 
@@ -206,7 +229,7 @@ def _give(
     step: Step,
     one: OnlineDeployment,
     *,
-    sure: bool,
+    sure: bool = True,
 ) -> None:
     if case.drew_on_shared_quota(one.id.endpoint):
         return
@@ -269,7 +292,7 @@ def _finding(case: Case, short: Shortage, ledgers: Mapping[RegionKey, _Ledger]) 
     first = takers[0]
     key = "instanceCount" if isinstance(first.step, Update) else "instanceType"
     free = f"{short.free} free ({short.usage.used} of {short.usage.limit} in use)"
-    if len(short.demands) == 1:
+    if len(takers) == 1 and first.cores == short.needed:
         arithmetic = f"{first.sum} needed, {free}"
     else:
         arithmetic = f"{short.needed} needed by {listed(_names(takers), 4)}, {free}"
@@ -277,6 +300,8 @@ def _finding(case: Case, short: Shortage, ledgers: Mapping[RegionKey, _Ledger]) 
     what = f"not enough cores of {first.family} in {short.key[1]}: {arithmetic}"
     if not short.blocks:
         what += "; it fits only if what this plan removes is gone first"
+    elif short.replaceable:
+        what += "; what makes room is removed only afterwards"
     return Problem(
         QUOTA_SHORT,
         what,
@@ -299,9 +324,11 @@ def _name(demand: Demand) -> str:
 def _lines(short: Shortage) -> tuple[str, ...]:
     lines = [
         f"{_name(one)} {'takes' if one.cores > 0 else 'gives back'} {one.sum}"
+        + (", but only afterwards" if one.cores < 0 and one.step.id in short.late else "")
         for one in short.demands
     ]
-    return (*lines, f"together {short.needed}, free {short.free}")
+    how = "at a time" if short.late else "together"
+    return (*lines, f"{how} {short.needed}, free {short.free}")
 
 
 def _ways_out(case: Case, short: Shortage, ledgers: Mapping[RegionKey, _Ledger]) -> str:
@@ -311,13 +338,28 @@ def _ways_out(case: Case, short: Shortage, ledgers: Mapping[RegionKey, _Ledger])
     deployment is told to move only if the others fit without it.
     """
     mover = short.mover
-    ways = list(_shared_way(case, short, [mover] if mover is not None else short.takers))
+    ways = list(_order_way(case, short)) if short.blocks and short.replaceable else []
+    ways += _shared_way(case, short, [mover] if mover is not None else short.takers)
     if mover is not None:
         ways += _sizes_way(case, short, mover, ledgers)
     ways += _regions_way(case, short, ledgers)
     missing = plural(short.needed - short.free, "more core")
     ways.append(f"ask for {missing} of {short.takers[0].family} in {short.key[1]} at {INCREASE}")
     return "; or ".join(ways)
+
+
+def _order_way(case: Case, short: Shortage) -> Iterator[str]:
+    """To have what makes room go first: in place of a rollout, or by a run of its own."""
+    names = _names(short.takers)
+    rolled = [name for name in names if name in case.deployments and case.deployments[name].rollout]
+    if rolled:
+        yield (
+            f"remove rollout from {listed(rolled, 4)}: what is replaced in place needs no room "
+            "for both, and does not answer meanwhile"
+        )
+        return
+    old = _names([one for one in short.demands if one.step.id in short.late])
+    yield f"first apply --prune without {listed(names, 4)}, which takes {listed(old, 4)} down"
 
 
 def _whose(short: Shortage, movers: Sequence[Demand]) -> str:

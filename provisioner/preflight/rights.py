@@ -22,6 +22,7 @@ from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.plan import Plan, Step
 from provisioner.plan.steps import (
     Await,
+    Because,
     Create,
     Delete,
     Replace,
@@ -48,6 +49,14 @@ RIGHTS_INFERRED = define(
     "at the resource group, which include them.",
     Who.SUBSCRIPTION_OWNER,
 )
+RIGHTS_DOUBTFUL = define(
+    "preflight.rights-doubtful",
+    "one of two spellings of a right is taken away",
+    "Microsoft's documents name the action that subscribes a workspace to an offer otherwise than "
+    "the resource type is named. The caller's role takes one of the two away and leaves the other; "
+    "which of them Azure goes by only the apply tells.",
+    Who.SUBSCRIPTION_OWNER,
+)
 
 
 class Level(StrEnum):
@@ -66,8 +75,10 @@ _COLLECTION: Final = {
     Kind.ONLINE_DEPLOYMENT: f"{_W}/onlineEndpoints/deployments",
     Kind.MARKETPLACE_SUBSCRIPTION: f"{_W}/marketplaceSubscriptions",
 }
-_DOCUMENTED: Final = f"{_W}/marketplaceModelSubscriptions"
-"""The documentation's name of the action; the resource type has another (AZURE.md §10)."""
+DOCUMENTED: Final = f"{_W}/marketplaceModelSubscriptions"
+"""The documentation's name of the action; the resource type has another (AZURE.md §10). This is the
+one to put into a role: Microsoft's own examples of one have it, and Azure takes no role with an
+action that no provider has."""
 
 SUBSCRIBE_ON_SUBSCRIPTION: Final = (
     "Microsoft.MarketplaceOrdering/agreements/offers/plans/read",
@@ -105,48 +116,56 @@ class _Needs:
         self.names.setdefault(need, {}).update(dict.fromkeys(names))
 
 
-def needs(plan: Plan, desired: Desired) -> tuple[Need, ...]:
-    """What the plan's writes and outputs take, each action once per scope."""
-    return tuple(_needs(plan, desired).found)
+def needs(plan: Plan, desired: Desired, *, verify: bool = False) -> tuple[Need, ...]:
+    """What the plan's writes, probe calls and outputs take, each action once per scope; `verify`:
+    and the call to every model."""
+    return tuple(_needs(plan, desired, verify=verify).found)
 
 
-def _needs(plan: Plan, desired: Desired) -> _Needs:
+def _needs(plan: Plan, desired: Desired, *, verify: bool) -> _Needs:
     found = _Needs()
     for step in plan.steps:
         for need in _of_step(step):
             found.add(need, step, step.names)
-    for endpoint, name in _with_outputs(desired, plan):
-        keys = _at_workspace(endpoint.workspace, f"{_COLLECTION[endpoint.kind]}/listKeys/action")
-        found.add(keys, None, (name,))
+    for endpoint, name in _called(desired, plan, everything=verify):
+        found.add(_keys(endpoint), None, (name,))
     return found
+
+
+def _keys(endpoint: ResourceId) -> Need:
+    """Reading an endpoint's keys: to publish them, or to call it."""
+    collection = _COLLECTION[endpoint.kind]
+    return _at_workspace(endpoint.workspace, f"{collection}/listKeys/action")
 
 
 def _of_step(step: Step) -> Iterator[Need]:
     """The actions of a step; reading is one, since every step watches what it does."""
-    workspace = step.target.workspace
-    collection = _COLLECTION[step.target.kind]
-    if step.target.kind is Kind.MARKETPLACE_SUBSCRIPTION:
-        yield _marketplace(workspace, "read")
-    else:
-        yield _at_workspace(workspace, f"{collection}/read")
+    target = step.target
+    yield _on(target, "read")
     match step:
         case Subscribe():
-            yield from _subscribing(workspace)
+            yield from _subscribing(target.workspace)
             if step.recovers:
-                yield _marketplace(workspace, "delete")
-        case Create() | Update():
-            yield _at_workspace(workspace, f"{collection}/write")
-        case SetTraffic() | Rollout():
-            yield _at_workspace(workspace, f"{collection}/write")
+                yield _on(target, "delete")
+        case Create() | Update() | SetTraffic():
+            yield _on(target, "write")
+        case Rollout():
+            yield _on(target, "write")
+            if step.probe:
+                yield _keys(step.endpoint)
         case Replace():
-            yield _at_workspace(workspace, f"{collection}/delete")
-            yield _at_workspace(workspace, f"{collection}/write")
-        case Delete() if step.target.kind is Kind.MARKETPLACE_SUBSCRIPTION:
-            yield _marketplace(workspace, "delete")
+            yield _on(target, "delete")
+            yield _on(target, "write")
         case Delete():
-            yield _at_workspace(workspace, f"{collection}/delete")
+            yield _on(target, "delete")
         case Await():
             pass
+
+
+def _on(target: ResourceId, verb: str) -> Need:
+    if target.kind is Kind.MARKETPLACE_SUBSCRIPTION:
+        return _marketplace(target.workspace, verb)
+    return _at_workspace(target.workspace, f"{_COLLECTION[target.kind]}/{verb}")
 
 
 def _subscribing(workspace: WorkspaceId) -> Iterator[Need]:
@@ -158,7 +177,7 @@ def _subscribing(workspace: WorkspaceId) -> Iterator[Need]:
 
 
 def _marketplace(workspace: WorkspaceId, verb: str) -> Need:
-    actions = (f"{_COLLECTION[Kind.MARKETPLACE_SUBSCRIPTION]}/{verb}", f"{_DOCUMENTED}/{verb}")
+    actions = (f"{DOCUMENTED}/{verb}", f"{_COLLECTION[Kind.MARKETPLACE_SUBSCRIPTION]}/{verb}")
     return Need(Level.WORKSPACE, workspace.arm_id, actions)
 
 
@@ -166,23 +185,24 @@ def _at_workspace(workspace: WorkspaceId, action: str) -> Need:
     return Need(Level.WORKSPACE, workspace.arm_id, (action,))
 
 
-def _with_outputs(desired: Desired, plan: Plan) -> Iterator[tuple[ResourceId, str]]:
-    """Endpoints whose keys will be read, unless the plan takes them away."""
+def _called(desired: Desired, plan: Plan, *, everything: bool) -> Iterator[tuple[ResourceId, str]]:
+    """Endpoints whose keys will be read, unless the plan takes them away: those with outputs, or
+    all of them."""
     gone = {step.target for step in plan.steps if isinstance(step, Delete)}
     for wish in desired.serverless:
-        if wish.origin.outputs and wish.resource.id not in gone:
+        if (everything or wish.origin.outputs) and wish.resource.id not in gone:
             yield wish.resource.id, wish.origin.name
     for wanted in desired.endpoints:
         if wanted.resource.id in gone:
             continue
         for one in wanted.deployments:
-            if one.origin.outputs:
+            if everything or one.origin.outputs:
                 yield wanted.resource.id, one.origin.name
 
 
 def check_rights(case: Case) -> Iterator[Problem]:
     """One finding per scope that lists the actions which the caller does not have there."""
-    found = _needs(case.plan, case.desired)
+    found = _needs(case.plan, case.desired, verify=case.options.verify)
     scopes: dict[str, list[Need]] = {}
     for need in found.found:
         scopes.setdefault(need.scope.lower(), []).append(need)
@@ -200,11 +220,12 @@ def check_rights(case: Case) -> Iterator[Problem]:
             missing = [need for need in wanted if not allowed(answer, need)]
             if missing:
                 names = dict.fromkeys(name for need in missing for name in found.names[need])
-                problem = _missing(missing, tuple(names), position)
+                problem = _missing(missing, tuple(names), position, _role_command(case))
                 lags = case.options.rights_may_lag
                 yield replace(problem, severity=Severity.WARNING) if lags else problem
             elif inferred:
                 yield _inferred(wanted[0])
+            yield from _doubts(answer, wanted, position)
         elif wanted[0].level is Level.SUBSCRIPTION:
             yield _inferred(wanted[0])
     if silent:
@@ -244,6 +265,33 @@ def allowed(permissions: Iterable[Permission], need: Need) -> bool:
     )
 
 
+def _doubts(
+    permissions: Sequence[Permission], wanted: Iterable[Need], position: Position | None
+) -> Iterator[Problem]:
+    """Actions of which notActions take one spelling away while another one is allowed. A role that
+    simply does not list one of them is as the documents have it."""
+    lost: list[str] = []
+    for need in wanted:
+        if not allowed(permissions, need):
+            continue
+        for action in need.actions:
+            granted = any(_covers(entry.actions, action) for entry in permissions)
+            if granted and not allowed(permissions, replace(need, actions=(action,))):
+                lost.append(action)
+                scope = need.scope
+    if lost:
+        yield Problem(
+            RIGHTS_DOUBTFUL,
+            f"a role of yours takes away {listed(lost, 2)} on the workspace {_short(scope)}, and "
+            "leaves the other spelling of it: whether you may subscribe it cannot be told",
+            "have notActions of that role name both marketplaceModelSubscriptions and "
+            "marketplaceSubscriptions, or neither",
+            severity=Severity.WARNING,
+            position=position,
+            resource=scope,
+        )
+
+
 @lru_cache(maxsize=65536)
 def _covers(patterns: tuple[str, ...], action: str) -> bool:
     return any(_pattern(pattern).fullmatch(action) for pattern in patterns)
@@ -266,7 +314,9 @@ _WHO: Final = {
 }
 
 
-def _missing(missing: Sequence[Need], names: Sequence[str], position: Position | None) -> Problem:
+def _missing(
+    missing: Sequence[Need], names: Sequence[str], position: Position | None, command: str | None
+) -> Problem:
     level, scope = missing[0].level, missing[0].scope
     actions = tuple(need.action for need in missing)
     for_whom = f", needed by {listed(names, 5)}" if names else ""
@@ -278,14 +328,37 @@ def _missing(missing: Sequence[Need], names: Sequence[str], position: Position |
     return Problem(
         RIGHTS_MISSING,
         f"{what}{for_whom}",
-        "provision role --assign-command prints the smallest role that will do and the commands "
-        "that assign it; or use a built-in one: az role assignment create --assignee <your object "
-        f'id> --role "{_BUILT_IN[level]}" --scope {scope}',
+        (
+            f"{command} prints the smallest role that will do and the commands that assign it; "
+            "or use a built-in one: "
+            if command is not None
+            else ""
+        )
+        + "az role assignment create --assignee <your object id> --role "
+        f'"{_BUILT_IN[level]}" --scope {scope}',
         position=position,
         resource=scope,
         who=_WHO[level],
         details=actions if len(actions) > 1 else (),
     )
+
+
+def _role_command(case: Case) -> str | None:
+    """The command that prints a role for what this run does; None for a reaping, which has no
+    manifests."""
+    deletes = [step for step in case.plan.steps if isinstance(step, Delete)]
+    reasons = {step.because for step in deletes}
+    if Because.EXPIRED in reasons:
+        return None
+    subscriptions = any(step.target.kind is Kind.MARKETPLACE_SUBSCRIPTION for step in deletes)
+    options = {
+        "--verify": case.options.verify,
+        "--prune": Because.PRUNED in reasons,
+        "--destroy": Because.DESTROYED in reasons,
+        "--prune-subscriptions": subscriptions,
+    }
+    chosen = [name for name, given in options.items() if given]
+    return " ".join(("provision role", *chosen, "--assign-command"))
 
 
 def _inferred(need: Need) -> Problem:

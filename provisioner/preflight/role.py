@@ -15,7 +15,7 @@ from typing import Final
 from provisioner.desired import Desired
 from provisioner.plan import Plan
 from provisioner.plan.steps import Delete
-from provisioner.preflight.rights import Level, Need, needs
+from provisioner.preflight.rights import DOCUMENTED, Level, Need, needs
 from provisioner.resources import Kind
 
 _ML: Final = "Microsoft.MachineLearningServices"
@@ -60,12 +60,29 @@ class CustomRole:
         )
 
 
-def smallest_role(plan: Plan, desired: Desired, name: str = ROLE_NAME) -> CustomRole:
+@dataclass(frozen=True, slots=True)
+class Errands:
+    """What the role is for besides applying: calling every model (`apply --verify`), removing what
+    no manifest names any more (`apply --prune`), removing what they do name (`destroy`), and with
+    either the workspaces' subscriptions (`--prune-subscriptions`)."""
+
+    verify: bool = False
+    prune: bool = False
+    destroy: bool = False
+    prune_subscriptions: bool = False
+
+
+APPLYING: Final = Errands()
+
+
+def smallest_role(
+    plan: Plan, desired: Desired, name: str = ROLE_NAME, errands: Errands = APPLYING
+) -> CustomRole:
     """One role for everything, assigned at the widest scope that an action of it needs.
 
     `roles` gives the same split by scope, which grants less.
     """
-    wanted = _all(plan, desired)
+    wanted = _all(plan, desired, errands)
     wide = {need.scope for need in wanted if need.level is Level.SUBSCRIPTION}
     groups = {need.scope for need in wanted if need.level is Level.GROUP and not _in(need, wide)}
     rest = {
@@ -77,9 +94,11 @@ def smallest_role(plan: Plan, desired: Desired, name: str = ROLE_NAME) -> Custom
     return CustomRole(name, _actions(wanted), scopes, _assignable(scopes))
 
 
-def roles(plan: Plan, desired: Desired, name: str = ROLE_NAME) -> tuple[CustomRole, ...]:
+def roles(
+    plan: Plan, desired: Desired, name: str = ROLE_NAME, errands: Errands = APPLYING
+) -> tuple[CustomRole, ...]:
     """One role per kind of scope, each with only the actions needed there."""
-    wanted = _all(plan, desired)
+    wanted = _all(plan, desired, errands)
     found = []
     for level in Level:
         mine = [need for need in wanted if need.level is level]
@@ -104,8 +123,40 @@ def _assignable(scopes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cut))
 
 
-def _all(plan: Plan, desired: Desired) -> list[Need]:
-    return list(dict.fromkeys((*needs(plan, desired), *_reads(plan, desired))))
+def _all(plan: Plan, desired: Desired, errands: Errands) -> list[Need]:
+    wanted = needs(plan, desired, verify=errands.verify)
+    reads, removals = _reads(plan, desired), _removals(desired, errands)
+    return list(dict.fromkeys((*wanted, *reads, *removals)))
+
+
+_SERVERLESS: Final = ("serverlessEndpoints/read", "serverlessEndpoints/delete")
+_MANAGED: Final = (
+    "onlineEndpoints/read",
+    "onlineEndpoints/write",  # what is deleted must carry no traffic
+    "onlineEndpoints/delete",
+    "onlineEndpoints/deployments/read",
+    "onlineEndpoints/deployments/delete",
+)
+
+
+def _removals(desired: Desired, errands: Errands) -> Iterator[Need]:
+    """What removing takes, whatever is live today: a pruning looks everywhere and removes any kind,
+    destroying only what the manifests name."""
+    serverless = {wish.resource.id.workspace for wish in desired.serverless}
+    managed = {wanted.resource.id.workspace for wanted in desired.endpoints}
+    for workspace in (*desired.workspaces, *(desired.idle if errands.prune else ())):
+        actions: list[str] = []
+        if errands.prune or (errands.destroy and workspace in serverless):
+            actions += [f"{_W}/{action}" for action in _SERVERLESS]
+            actions.append(f"{DOCUMENTED}/read")
+            if errands.prune_subscriptions:
+                actions.append(f"{DOCUMENTED}/delete")
+        if errands.prune or (errands.destroy and workspace in managed):
+            actions += [f"{_W}/{action}" for action in _MANAGED]
+        if errands.prune:
+            actions += [f"{_W}/read", _LOCKS]
+        for action in actions:
+            yield Need(Level.WORKSPACE, workspace.arm_id, (action,))
 
 
 def _reads(plan: Plan, desired: Desired) -> Iterator[Need]:
@@ -115,15 +166,16 @@ def _reads(plan: Plan, desired: Desired) -> Iterator[Need]:
     for workspace in desired.workspaces:
         actions = [f"{_W}/read", _LOCKS]
         if workspace in serverless:
-            actions += [f"{_W}/serverlessEndpoints/read", f"{_W}/marketplaceSubscriptions/read"]
+            actions += [f"{_W}/serverlessEndpoints/read", f"{DOCUMENTED}/read"]
         if workspace in managed:
             actions += [f"{_W}/onlineEndpoints/read", f"{_W}/onlineEndpoints/deployments/read"]
         for action in actions:
             yield Need(Level.WORKSPACE, workspace.arm_id, (action,))
-    for scope in dict.fromkeys(
-        step.target.workspace.subscription_scope
-        for step in plan.steps
-        if step.target.kind is Kind.ONLINE_DEPLOYMENT and not isinstance(step, Delete)
-    ):
-        for action in (f"{_ML}/locations/usages/read", f"{_ML}/locations/vmSizes/read"):
-            yield Need(Level.SUBSCRIPTION, scope, (action,))
+    shared = {wanted.resource.id for wanted in desired.endpoints if wanted.shared_quota}
+    for step in plan.steps:
+        if step.target.kind is not Kind.ONLINE_DEPLOYMENT or isinstance(step, Delete):
+            continue
+        scope = step.target.workspace.subscription_scope
+        yield Need(Level.SUBSCRIPTION, scope, (f"{_ML}/locations/vmSizes/read",))
+        if step.target.endpoint not in shared:
+            yield Need(Level.SUBSCRIPTION, scope, (f"{_ML}/locations/usages/read",))

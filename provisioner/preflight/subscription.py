@@ -8,7 +8,15 @@ from typing import Final
 
 from provisioner.cloud import SubscriptionFacts
 from provisioner.errors import Position, Problem, Severity, Who, define
-from provisioner.plan.steps import Create, Replace, Step, Subscribe
+from provisioner.plan.steps import (
+    Await,
+    Create,
+    Delete,
+    Replace,
+    Step,
+    Subscribe,
+    Update,
+)
 from provisioner.preflight.case import Case, unread
 from provisioner.preflight.constraints import Unread
 from provisioner.resources import ServerlessEndpoint
@@ -16,8 +24,8 @@ from provisioner.resources import ServerlessEndpoint
 SUBSCRIPTION_STATE = define(
     "preflight.subscription-state",
     "the Azure subscription is not in order",
-    "A disabled or deleted subscription can be read, not changed; a past-due one is about to be "
-    "disabled.",
+    "In a warned, expired or disabled subscription things can be read and deleted, not made or "
+    "changed; a past-due one still works, and is disabled unless it is paid.",
     Who.BILLING_ADMIN,
 )
 FREE_SUBSCRIPTION = define(
@@ -46,6 +54,10 @@ PROVIDER_MISSING = define(
     "An Azure subscription must register a resource provider once before it can use it.",
     Who.SUBSCRIPTION_OWNER,
 )
+
+_STOPPED: Final = frozenset({"warned", "expired", "disabled"})
+"""States in which PUT, PATCH and POST are refused, GET and DELETE are not (Microsoft's "Azure
+subscription states")."""
 
 MACHINE_LEARNING: Final = "Microsoft.MachineLearningServices"
 SAAS: Final = "Microsoft.SaaS"
@@ -79,7 +91,8 @@ def check_subscriptions(case: Case) -> Iterator[Problem]:
         if isinstance(answer, Unread):
             yield unread(answer, f"the state of the Azure subscription {id}", position)
             continue
-        yield from _state(answer, position)
+        changes = any(not isinstance(step, Delete | Await) for step in steps)
+        yield from _state(answer, position, changes=changes)
         yield from _offer(case, answer, steps)
 
 
@@ -89,17 +102,25 @@ def _declared(case: Case, step: Step) -> Position | None:
     return wanted.position if wanted is not None else step.position
 
 
-def _state(facts: SubscriptionFacts, position: Position | None) -> Iterator[Problem]:
+def _state(
+    facts: SubscriptionFacts, position: Position | None, *, changes: bool
+) -> Iterator[Problem]:
+    """What is only deleted can be deleted in every state but one: Deleted (_STOPPED)."""
     state = facts.state.lower()
     if state in ("enabled", "unknown"):
         return
-    ends = state in ("disabled", "deleted", "expired")
+    gone, stopped = state == "deleted", state in _STOPPED
+    if gone:
+        means = "nothing in it can be used any more"
+    elif stopped:
+        means = "what is in it can be read and deleted, nothing can be made or changed"
+    else:
+        means = "Azure disables it if that is not settled"
     yield Problem(
         SUBSCRIPTION_STATE,
-        f'the Azure subscription "{facts.name}" is {facts.state}'
-        + ("" if ends else "; Azure disables it if that is not settled"),
+        f'the Azure subscription "{facts.name}" is {facts.state}: {means}',
         f"see {_BILLING} > {facts.name}; or name another subscriptionId",
-        severity=Severity.ERROR if ends else Severity.WARNING,
+        severity=Severity.ERROR if gone or (stopped and changes) else Severity.WARNING,
         position=position,
         resource=f"/subscriptions/{facts.id}",
     )
@@ -156,6 +177,13 @@ def _serves(step: Step) -> bool:
     return isinstance(step, Subscribe)
 
 
+def _puts(step: Step) -> bool:
+    """Whether the step is a PUT; to delete, and to PATCH what is there, takes no registration."""
+    if isinstance(step, Update):
+        return not step.fields <= {"tags", "instance_count"}
+    return not isinstance(step, Delete | Await)
+
+
 def check_providers(case: Case) -> Iterator[Problem]:
     """Resource providers that the plan needs and the subscription has not registered."""
     for (subscription, namespace), answer in case.facts.providers.items():
@@ -198,6 +226,6 @@ def _first_user(case: Case, subscription: str, namespace: str) -> Step | None:
         if namespace == SAAS:
             if isinstance(step, Subscribe):
                 return step
-        elif isinstance(step, Subscribe | Create | Replace):
+        elif _puts(step):
             return step
     return None

@@ -243,6 +243,8 @@ async def test_the_life_of_a_managed_deployment(cloud: AzureCloud) -> None:
     assert (await cloud.keys(endpoint.id)).primary is not None
     tagged = await cloud.tagged(SUBSCRIPTION, TAG_STACK)
     assert {id.lower() for id in tagged} >= {endpoint.id.key}
+    placed = await cloud.placed(SUBSCRIPTION, [endpoint.id.kind])
+    assert (endpoint.id, endpoint.location) in {(one.id, one.region) for one in placed}
 
     await cloud.update(dataclasses.replace(endpoint, traffic={}), frozenset({"traffic"}))
     await settled(cloud, endpoint.id)

@@ -96,7 +96,7 @@ async def test_a_reader_only_reads(tmp_path: Path) -> None:
         await client.get(WORKSPACE)
         answer = await buy(client)
         assert error(answer) == (403, "AuthorizationFailed")
-        assert "marketplaceSubscriptions/write" in message(answer)
+        assert "marketplaceModelSubscriptions/write" in message(answer)
 
 
 async def test_the_custom_role_deploys_and_does_not_buy(tmp_path: Path) -> None:
@@ -184,17 +184,25 @@ async def test_the_bench_takes_many_of_one_model_and_counts_only_when_told(tmp_p
         assert int(answer.headers["x-ms-ratelimit-remaining-subscription-reads"]) >= 240
 
 
-async def test_what_was_bought_is_suspended_when_nobody_pays(tmp_path: Path) -> None:
+def in_state(state: str) -> str:
+    """The tenant with its Azure subscription in another state."""
+    return (
+        "subscriptions:\n"
+        f"  - {{id: 11111111-1111-1111-1111-111111111111, name: S, state: {state},\n"
+        "     resourceGroups: [{name: rg-ml-prod, location: eastus2, workspaces: [\n"
+        "       {name: mlw-prod, location: eastus2}]}]}\n"
+    )
+
+
+@pytest.mark.parametrize("state_of_it", ["Warned", "Disabled"])
+async def test_what_was_bought_is_suspended_when_nobody_pays(
+    state_of_it: str, tmp_path: Path
+) -> None:
     state = tmp_path / "state.db"
     async with azure(tmp_path, state=state) as client:
         await client.do("PUT", f"{WORKSPACE}/marketplaceSubscriptions/one", subscription())
         await client.do("PUT", f"{WORKSPACE}/serverlessEndpoints/one", endpoint(LLAMA))
-    disabled = (
-        "subscriptions:\n  - {id: 11111111-1111-1111-1111-111111111111, name: S, state: Disabled,\n"
-        "     resourceGroups: [{name: rg-ml-prod, location: eastus2, workspaces: [\n"
-        "       {name: mlw-prod, location: eastus2}]}]}\n"
-    )
-    async with azure(tmp_path, disabled, state=state) as client:
+    async with azure(tmp_path, in_state(state_of_it), state=state) as client:
         bought = await client.get(f"{WORKSPACE}/marketplaceSubscriptions/one")
         assert bought["properties"]["marketplaceSubscriptionStatus"] == "Suspended"
         deployed = await client.get(f"{WORKSPACE}/serverlessEndpoints/one")
@@ -202,3 +210,17 @@ async def test_what_was_bought_is_suspended_when_nobody_pays(tmp_path: Path) -> 
         answer = await deploy(client, PHI)
         assert error(answer) == (409, "ReadOnlyDisabledSubscription")
         assert "is disabled and therefore marked as read only" in message(answer)
+        called = await client.send("POST", f"{WORKSPACE}/serverlessEndpoints/one/listKeys")
+        assert error(called) == (409, "ReadOnlyDisabledSubscription")
+        gone = await client.send("DELETE", f"{WORKSPACE}/serverlessEndpoints/one")
+        assert gone.status_code == 202
+
+
+async def test_what_is_past_due_still_works(tmp_path: Path) -> None:
+    async with azure(tmp_path, in_state("PastDue")) as client:
+        await client.do("PUT", f"{WORKSPACE}/marketplaceSubscriptions/one", subscription())
+        await client.do("PUT", f"{WORKSPACE}/serverlessEndpoints/one", endpoint(LLAMA))
+        bought = await client.get(f"{WORKSPACE}/marketplaceSubscriptions/one")
+        assert bought["properties"]["marketplaceSubscriptionStatus"] == "Subscribed"
+        deployed = await client.get(f"{WORKSPACE}/serverlessEndpoints/one")
+        assert deployed["properties"]["endpointState"] == "Online"

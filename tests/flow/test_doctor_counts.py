@@ -116,6 +116,100 @@ SCENES = [
 ]
 
 
+def sized(name: str, count: int, *, settings: str = "", version: int = 7) -> str:
+    """A deployment on an endpoint of its own, or on the one that the settings name."""
+    text = managed(settings, f"azureml/Phi-4/versions/{version}")
+    return text.replace("name: phi-", f"name: {name}-").replace(
+        "instanceCount: 1", f"instanceCount: {count}"
+    )
+
+
+BESIDE = ", rollout: {strategy: blueGreen, steps: [100], bake: 0s}"
+ONE_ENDPOINT = ", endpointName: both-NUMBER"
+ORDERS = [
+    Scene(
+        "one shrinks, another grows",
+        tenant(quotas=cores("0/96")),
+        sized("a", 3) + sized("b", 1),
+        None,
+        first=sized("a", 1) + sized("b", 3),
+    ),
+    Scene(
+        "one shrinks, another grows by more",
+        tenant(quotas=cores("0/96")),
+        sized("a", 4) + sized("b", 1),
+        "preflight.quota-short",
+        first=sized("a", 1) + sized("b", 3),
+        says=("24 needed by a-", "ask for 24 more cores"),
+    ),
+    Scene(
+        "what is pruned makes room",
+        tenant(quotas=cores("0/24")),
+        sized("b", 1),
+        None,
+        first=sized("a", 1),
+        prunes=True,
+        warns="preflight.freed-first",
+        says=("first takes a-",),
+    ),
+    Scene(
+        "room for what is pruned and for the new",
+        tenant(quotas=cores("0/48")),
+        sized("b", 1),
+        None,
+        first=sized("a", 1),
+        prunes=True,
+    ),
+    Scene(
+        "another name on an endpoint, pruning, without room for both",
+        tenant(quotas=cores("0/24")),
+        sized("b", 1, settings=ONE_ENDPOINT),
+        "preflight.quota-short",
+        first=sized("a", 1, settings=ONE_ENDPOINT),
+        prunes=True,
+        says=("removed only afterwards", "first apply --prune without b-"),
+    ),
+    Scene(
+        "another name on an endpoint, pruning, with room for both",
+        tenant(quotas=cores("0/48")),
+        sized("b", 1, settings=ONE_ENDPOINT),
+        None,
+        first=sized("a", 1, settings=ONE_ENDPOINT),
+        prunes=True,
+    ),
+    Scene(
+        "an endpoint that moves to shared quota makes room",
+        tenant(quotas=cores("0/24")),
+        sized("a", 1, settings=", sharedQuota: true") + sized("b", 1),
+        None,
+        first=sized("a", 1),
+        warns="preflight.freed-first",
+    ),
+    Scene(
+        "a rollout without room for both",
+        tenant(quotas=cores("0/24")),
+        sized("a", 1, settings=BESIDE),
+        "preflight.quota-short",
+        first=sized("a", 1, version=6),
+        says=("remove rollout from a-",),
+    ),
+    Scene(
+        "the way of a replacement in place",
+        tenant(quotas=cores("0/24")),
+        sized("a", 1),
+        None,
+        first=sized("a", 1, version=6),
+    ),
+    Scene(
+        "two rollouts with room for one at a time",
+        tenant(quotas=cores("0/72")),
+        sized("a", 1, settings=BESIDE) + sized("b", 1, settings=BESIDE),
+        None,
+        first=sized("a", 1, version=6) + sized("b", 1, version=6),
+    ),
+]
+
+
 def living(until: str) -> str:
     """A serverless endpoint with a lifetime."""
     text = serverless("azureml/Phi-4")
@@ -169,6 +263,23 @@ def rolled(others: int, version: int) -> str:
     return one + crowd(1, others)
 
 
+def labelled(prefix: str, count: int) -> str:
+    labels = ", ".join(f"{prefix}{number}: x" for number in range(count))
+    text = serverless("azureml/Phi-4")
+    return text.replace("metadata: {name", f"metadata: {{labels: {{{labels}}}, name")
+
+
+TAGS = [
+    Scene(
+        "51 tags, with those that former labels left",
+        tenant(),
+        labelled("new", 10),
+        "preflight.too-many-tags",
+        first=labelled("old", 39),
+        says=("39 of them are live", "az tag update"),
+    ),
+    Scene("50 tags", tenant(), labelled("new", 10), None, first=labelled("old", 38)),
+]
 ROOMY = tenant(quotas=cores("0/99999"))
 COUNTS = [
     Scene(
@@ -185,6 +296,31 @@ COUNTS = [
         seconds=60,
     ),
     Scene("100 endpoints in a region", ROOMY, crowd(100), None),
+    Scene(
+        "100 endpoints in a region, one of them in another's place",
+        ROOMY,
+        crowd(99) + sized("other", 1),
+        None,
+        first=crowd(100),
+        prunes=True,
+        warns="preflight.freed-first",
+        says=("first takes crowd-",),
+    ),
+    Scene(
+        "100 endpoints in a workspace that no manifest names",
+        {**two_workspaces("eastus2"), "quotas": cores("0/99999")},
+        sized("one-more", 1),
+        "preflight.too-many",
+        first=second_workspace("eastus2") + crowd(100).replace("ml-prod", "ml-second"),
+        says=("more than 100 online endpoints in eastus2",),
+    ),
+    Scene(
+        "100 endpoints in such a workspace of another region",
+        {**two_workspaces("westus3"), "quotas": cores("0/99999")},
+        sized("one-more", 1),
+        None,
+        first=second_workspace("westus3") + crowd(100).replace("ml-prod", "ml-second"),
+    ),
     Scene(
         "101 endpoints where the limit was raised",
         tenant(quotas=cores("0/99999"), endpointLimit=200),
@@ -215,10 +351,10 @@ COUNTS = [
         rolled(19, 7),
         "preflight.too-many",
         first=rolled(19, 6),
-        says=("more than 20 deployments",),
+        says=("more than 20 deployments", "give some another endpointName"),
     ),
 ]
-ALL = [*SCENES, *COUNTS, TO_COME, PAST, FIFTY]
+ALL = [*SCENES, *ORDERS, *TAGS, *COUNTS, TO_COME, PAST, FIFTY]
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +363,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
         yield found
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=str)
+@pytest.mark.parametrize("scene", [*SCENES, *ORDERS, *TAGS], ids=str)
 def test_scene(
     scene: Scene, theatre: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

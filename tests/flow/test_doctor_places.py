@@ -52,6 +52,10 @@ ROLES: dict[str, dict[str, Any]] = {
             f"{_ML}/workspaces/marketplaceModelSubscriptions/write",
         ],
     },
+    "one-spelling": {
+        "actions": ["*"],
+        "notActions": [f"{_ML}/workspaces/marketplaceModelSubscriptions/*"],
+    },
     "documented-spelling": {
         "actions": [
             "Microsoft.MarketplaceOrdering/agreements/offers/plans/read",
@@ -303,7 +307,7 @@ SCENES = [
         serverless(),
         "preflight.rights-missing",
         who=person("no-purchases"),
-        says=("workspaces/marketplaceSubscriptions/write",),
+        says=("workspaces/marketplaceModelSubscriptions/write",),
     ),
     Scene(
         "purchases taken away, nothing to buy",
@@ -318,6 +322,22 @@ SCENES = [
         serverless(),
         None,
         who=person("documented-spelling"),
+    ),
+    Scene(
+        "one spelling of the action taken away",
+        tenant(),
+        serverless(),
+        None,
+        who=person("one-spelling"),
+        warns="preflight.rights-doubtful",
+        says=("marketplaceModelSubscriptions", "or neither"),
+    ),
+    Scene(
+        "one spelling of the action taken away, nothing to buy",
+        tenant(),
+        serverless(PHI),
+        None,
+        who=person("one-spelling"),
     ),
     Scene("reader, nothing to do", tenant(), serverless(), None, who=READER, first=serverless()),
     # Locks.

@@ -44,6 +44,12 @@ SCENES = [
         serverless("azureml/Phi-4"),
         "preflight.free-subscription",
     ),
+    Scene(
+        "directory alone, without a way to pay",
+        tenant(quotaId="AAD_2015-09-01"),
+        serverless("azureml/Phi-4"),
+        "preflight.free-subscription",
+    ),
     Scene("free trial, managed", tenant(quotaId="FreeTrial_2014-09-01"), managed(), None),
     Scene(
         "spending limit",
@@ -64,7 +70,20 @@ SCENES = [
         None,
     ),
     Scene("disabled", tenant(state="Disabled"), serverless(), "preflight.subscription-state"),
-    Scene("warned", tenant(state="Warned"), serverless(), None),
+    Scene(
+        "warned",
+        tenant(state="Warned"),
+        serverless("azureml/Phi-4"),
+        "preflight.subscription-state",
+        says=("nothing can be made or changed", "Cost Management + Billing"),
+    ),
+    Scene(
+        "past due",
+        tenant(state="PastDue"),
+        serverless(),
+        None,
+        warns="preflight.subscription-state",
+    ),
     Scene(
         "provider not registered",
         tenant(registeredProviders=["Microsoft.SaaS", "Microsoft.MarketplaceOrdering"]),
@@ -240,6 +259,21 @@ SCENES = [
         second_workspace("westus3") + serverless("azureml/Phi-4") + in_second(3, "Phi-4", "next"),
         None,
         first=second_workspace("westus3") + in_second(2, "Phi-4-mini-instruct", "llama"),
+    ),
+    Scene(
+        "name that a workspace has which no manifest names",
+        two_workspaces("eastus2"),
+        serverless("azureml/Phi-4"),
+        "preflight.name-clash",
+        first=second_workspace("eastus2") + in_second(0, "Phi-4", "llama"),
+        says=("by the workspace mlw-second", "choose another endpointName"),
+    ),
+    Scene(
+        "name that such a workspace has in another region",
+        two_workspaces("westus3"),
+        serverless("azureml/Phi-4"),
+        None,
+        first=second_workspace("westus3") + in_second(0, "Phi-4", "llama"),
     ),
     Scene(
         "endpoint that moves to another workspace",

@@ -7,14 +7,16 @@ Keys of `facts` (all optional): `workspaces` {name: {region, kind, state, isolat
 {registry/name: {versions, skus, minSku, shared, legacy, deprecation, retirement} or null};
 `rights` {subscription|group|workspace: [{actions, notActions}] or null}; `locks`
 [{name, level, scope}]; `agreement` {accepted} or null; `unread` [questions]; `live`
-{serverless: [{name, model, state, …}], deployments: [{name, endpoint, model, …}]};
-`elsewhere` {workspace: region}, `elsewhereKinds` {workspace: kind}.
+{serverless: [{name, model, state, otherTags, …}], deployments: [{name, endpoint, model, …}]};
+`elsewhere` {workspace: region}, `elsewhereKinds` {workspace: kind}; `placed`
+[{workspace, name, serverless, region, state, gone, count}]: endpoints of workspaces that no
+manifest names.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NoReturn
@@ -24,6 +26,7 @@ from provisioner.cloud import (
     Agreement,
     Lock,
     Permission,
+    Placed,
     ProviderFacts,
     RegistryModel,
     SubscriptionFacts,
@@ -167,7 +170,12 @@ class FactCloud:
         return self.facts.get("live", {}).get(kind, [])
 
     async def get(self, id: ResourceId) -> AnyLive | None:
-        raise NotImplementedError
+        """An endpoint of another workspace; None for one that only the index still has."""
+        for given in self.facts.get("placed", []):
+            if given["name"] == id.name and not given.get("gone"):
+                state = State(given.get("state", "Succeeded"))
+                return Live(OnlineEndpoint(id, REGION), state)
+        return None
 
     async def explain(self, id: ResourceId) -> str | None:
         raise NotImplementedError
@@ -269,13 +277,32 @@ class FactCloud:
     async def tagged(self, subscription: str, tag: str) -> Sequence[str]:
         raise NotImplementedError
 
+    async def placed(self, subscription: str, kinds: Sequence[Kind]) -> Sequence[Placed]:
+        self._asked("placed", f"GET /subscriptions/{subscription}/resources")
+        return [
+            one
+            for given in self.facts.get("placed", [])
+            for one in _placed(subscription, given)
+            if one.id.kind in kinds
+        ]
+
+
+def _placed(subscription: str, given: Mapping[str, Any]) -> Iterator[Placed]:
+    """One endpoint of another workspace; or so many (`count`), numbered."""
+    workspace = WorkspaceId(subscription, "rg-other", given["workspace"])
+    kind = Kind.SERVERLESS_ENDPOINT if given.get("serverless") else Kind.ONLINE_ENDPOINT
+    names = [f"{given['name']}-{n}" for n in range(given["count"])] if "count" in given else []
+    for name in names or [given["name"]]:
+        yield Placed(ResourceId(workspace, kind, name), given.get("region", REGION))
+
 
 def _day(given: Mapping[str, Any], key: str) -> date | None:
     return date.fromisoformat(str(given[key])) if key in given else None
 
 
 def _tags(one: Mapping[str, Any]) -> dict[str, str]:
-    return {TAG_STACK: one.get("stack", "default"), TAG_NAME: one["name"]}
+    others = {f"cost-{number}": "x" for number in range(one.get("otherTags", 0))}
+    return {TAG_STACK: one.get("stack", "default"), TAG_NAME: one["name"], **others}
 
 
 def _refuse(operation: str) -> NoReturn:

@@ -23,7 +23,7 @@ from provisioner.desired import desired
 from provisioner.observe import constraints, observe
 from provisioner.plan import Options as Planning
 from provisioner.plan import destroy, plan, resolve
-from provisioner.preflight import CHECKS, Options, check
+from provisioner.preflight import CHECKS, Options, arranged, check
 from provisioner.preflight.consent import TERMS_ACCEPTED
 from tests.unit.preflight_cloud import FactCloud
 
@@ -56,7 +56,8 @@ async def _findings(case: dict[str, Any], *, about_consent: bool) -> str:
     else:
         steps = plan(wanted, observed, NOW, Planning(prune=case.get("prune", False)))
     facts = await constraints(cloud, steps, observed, wanted, options)
-    findings = check(resolve(steps, facts.versions()), wanted, observed, facts, options)
+    steps = arranged(resolve(steps, facts.versions()), wanted, observed, facts)
+    findings = check(steps, wanted, observed, facts, options)
     # The note on accepted terms is in every case that buys; only the consent cases are about it.
     told = [one for one in findings if about_consent or one.code is not TERMS_ACCEPTED]
     return "\n".join(problem_text(one) for one in told)

@@ -60,12 +60,20 @@ def test_reads_go_by_workspace_subscription_and_model() -> None:
         "model": 2,
         "quota": 1,
         "sizes": 1,
+        "placed": 1,
     }
 
 
 def test_a_subscribed_workspace_asks_for_no_right_above_it() -> None:
     reads, findings = asked(1, 1, SUBSCRIBED)
-    assert reads == {"rights": 1, "locks": 1, "subscription": 1, "provider": 1, "model": 1}
+    assert reads == {
+        "rights": 1,
+        "locks": 1,
+        "subscription": 1,
+        "provider": 1,
+        "model": 1,
+        "placed": 1,
+    }
     assert not findings
 
 

@@ -16,7 +16,7 @@ from provisioner.cloud import Permission
 from provisioner.desired import Desired, desired
 from provisioner.observe import observe
 from provisioner.plan import Plan, plan
-from provisioner.preflight import roles, smallest_role
+from provisioner.preflight import Errands, roles, smallest_role
 from provisioner.preflight.rights import Level, Need, allowed, needs
 from tests.unit.preflight_cloud import FactCloud
 
@@ -77,6 +77,29 @@ def test_a_subscribed_workspace_takes_a_role_on_the_workspace_only() -> None:
 def test_outputs_take_the_keys() -> None:
     role = smallest_role(*planned(MANAGED + OUTPUT))
     assert f"{_ml('onlineEndpoints/listKeys/action')}" in role.actions
+
+
+def test_keys_for_verifying_and_no_quota_for_shared() -> None:
+    role = smallest_role(*planned(SERVERLESS), errands=Errands(verify=True))
+    assert _ml("serverlessEndpoints/listKeys/action") in role.actions
+    quota = "Microsoft.MachineLearningServices/locations/usages/read"
+    shared = MANAGED.replace("instanceCount: 1", "instanceCount: 1, sharedQuota: true")
+    assert quota in smallest_role(*planned(MANAGED)).actions
+    assert quota not in smallest_role(*planned(shared)).actions
+
+
+def test_removing_takes_deletes_of_what_is_named_or_of_any_kind() -> None:
+    def deletes(errands: Errands) -> set[str]:
+        actions = smallest_role(*planned(SERVERLESS), errands=errands).actions
+        return {action for action in actions if action.endswith("/delete")}
+
+    serverless = _ml("serverlessEndpoints/delete")
+    subscription = _ml("marketplaceModelSubscriptions/delete")
+    managed = {_ml("onlineEndpoints/delete"), _ml("onlineEndpoints/deployments/delete")}
+    assert deletes(Errands()) == set()
+    assert deletes(Errands(destroy=True)) == {serverless}
+    assert deletes(Errands(destroy=True, prune_subscriptions=True)) == {serverless, subscription}
+    assert deletes(Errands(prune=True)) == {serverless, *managed}
 
 
 def test_roles_by_scope_hold_only_what_is_needed_there() -> None:

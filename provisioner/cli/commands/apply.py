@@ -100,9 +100,9 @@ def _request(options: Mapping[str, Any]) -> _Request:
         verify=options["verify"],
     )
     chosen = _choose(options)
-    if settings.wait_for_rbac:
-        checks = replace(chosen.wish.checks, rights_may_lag=True)
-        chosen = replace(chosen, wish=replace(chosen.wish, checks=checks))
+    lags = bool(settings.wait_for_rbac)
+    checks = replace(chosen.wish.checks, rights_may_lag=lags, verify=settings.verify)
+    chosen = replace(chosen, wish=replace(chosen.wish, checks=checks))
     return _Request(
         chosen,
         settings,

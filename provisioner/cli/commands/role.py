@@ -30,7 +30,7 @@ from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.observe import observe
 from provisioner.plan import Plan
-from provisioner.preflight import CustomRole, roles, smallest_role
+from provisioner.preflight import CustomRole, Errands, roles, smallest_role
 from provisioner.preflight.role import ROLE_NAME
 
 
@@ -42,6 +42,7 @@ class _Request:
     assign: bool
     assignee: str
     offline: bool
+    errands: Errands
     output_format: str
 
 
@@ -57,6 +58,12 @@ class _Request:
 @click.option(
     "--offline", is_flag=True, help="Ask Azure nothing: the role for a first apply from nothing."
 )
+@click.option("--verify", is_flag=True, help="With what apply --verify takes: every model's keys.")
+@click.option("--prune", is_flag=True, help="With what apply --prune takes.")
+@click.option("--destroy", is_flag=True, help="With what destroy takes.")
+@click.option(
+    "--prune-subscriptions", is_flag=True, help="With what either takes with this option."
+)
 @stack_option
 @azure_options
 @screen_options
@@ -64,7 +71,8 @@ class _Request:
 def role(ctx: click.Context, /, **options: object) -> None:
     """Print the smallest custom role that these manifests need.
 
-    It lets its holder create and change what the manifests name. Rights on the Azure subscription
+    It lets its holder create and change what the manifests name; options add what else it is for.
+    Rights on the Azure subscription
     are in it only where a workspace has still to subscribe to an offer.
     """
     manifests = load(options["filenames"], options["labels"])  # type: ignore[arg-type]
@@ -77,6 +85,12 @@ def role(ctx: click.Context, /, **options: object) -> None:
         assign=bool(options["assign_command"]),
         assignee=str(options["assignee"]),
         offline=bool(options["offline"]),
+        errands=Errands(
+            verify=bool(options["verify"]),
+            prune=bool(options["prune"]),
+            destroy=bool(options["destroy"]),
+            prune_subscriptions=bool(options["prune_subscriptions"]),
+        ),
         output_format=str(options["output_format"]),
     )
     if request.offline:
@@ -110,9 +124,9 @@ def everything(wanted: Desired, observed: Observed) -> Plan:
 def _print(request: _Request, observed: Observed) -> None:
     steps = everything(request.desired, observed)
     found: Sequence[CustomRole] = (
-        roles(steps, request.desired, request.name)
+        roles(steps, request.desired, request.name, request.errands)
         if request.split
-        else (smallest_role(steps, request.desired, request.name),)
+        else (smallest_role(steps, request.desired, request.name, request.errands),)
     )
     if request.assign:
         for one in found:

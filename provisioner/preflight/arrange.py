@@ -1,0 +1,70 @@
+"""An order in which a plan fits, where only the order keeps it from fitting. Pure.
+
+What a plan deletes, shrinks or awaits to be gone frees cores and counts that others of its steps
+take. Whether it does so in time is left to chance where there is enough for both; where there is
+not, the others wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from provisioner.cloud import Observed
+from provisioner.desired import Desired
+from provisioner.errors import Problem, Severity, Who, define
+from provisioner.plan import Plan, Step, ordered
+from provisioner.plan.steps import Delete, Replace
+from provisioner.preflight.case import Case, listed
+from provisioner.preflight.constraints import Constraints
+from provisioner.preflight.limits import crowded
+from provisioner.preflight.quota import INCREASE, shortages
+from provisioner.preflight.room import Order, Room
+
+FREED_FIRST: Final = define(
+    "preflight.freed-first",
+    "something goes before what takes its room",
+    "The quota or a limit of Azure has no room for the old and the new at a time, so the plan "
+    "removes the old first. In between, neither answers.",
+    Who.OPERATOR,
+)
+
+
+def arranged(plan: Plan, desired: Desired, observed: Observed, facts: Constraints) -> Plan:
+    """The plan, its steps in an order in which cores and counts suffice if there is one, with a
+    warning of each removal that others wait for."""
+    case = Case.build(plan, desired, observed, facts)
+    order = Order.of(plan.steps)
+    rooms = [short.room for short in shortages(case) if not short.blocks]
+    rooms += crowded(case, order)
+    told = [problem for room in rooms for problem in _told(case, room, order)]
+    for room in rooms:
+        room.arrange(order)
+    if not order.changed:
+        return plan
+    steps = ordered(order.applied(plan.steps))
+    return replace(plan, steps=steps, notices=(*plan.notices, *dict.fromkeys(told)))
+
+
+def _told(case: Case, room: Room, order: Order) -> Iterator[Problem]:
+    """Shrinking and waiting interrupt nobody, nor does a removal whose successor came first."""
+    steps = {step.id: step for step in case.plan.steps}
+    early = [id for id in room.givers if order.before(id).isdisjoint(room.takers)]
+    old = [steps[id] for id in early if isinstance(steps[id], Delete | Replace)]
+    new = [steps[id] for id in room.takers]
+    if old:
+        yield Problem(
+            FREED_FIRST,
+            f"there is no room for both: the plan first takes {_listed(old)} away, then makes "
+            f"{_listed(new)}",
+            f"nothing to do, if that is meant; else ask for more cores at {INCREASE}, or for more "
+            "endpoints and deployments by a support request",
+            severity=Severity.WARNING,
+            position=case.at(new[0]),
+            details=tuple(step.title for step in (*old, *new))[:20],
+        )
+
+
+def _listed(steps: Sequence[Step]) -> str:
+    return listed([step.target.name for step in steps], 4)
