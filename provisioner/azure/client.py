@@ -257,11 +257,13 @@ class Arm:
 
 
 def values(answer: Answer, *, required: bool = False) -> list[Any]:
-    """The entries of a page. `required`: one without a value does not say that there are none."""
-    value = answer.json.get("value")
+    """The entries of a page. An object without a value is no page; `required`: nor is one whose
+    value is null, which some lists have for none."""
+    page = answer.json
+    value = page.get("value")
     if isinstance(value, list):
         return value
-    if value is not None or required:
+    if value is not None or required or "value" not in page:
         raise unreadable(answer.operation, answer.status, "its value is not a list")
     return []
 

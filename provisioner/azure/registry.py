@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from provisioner.azure.budget import Budget
 from provisioner.azure.client import ABSENT, Answer, Arm, values
 from provisioner.azure.faults import denies, fault_of, unanswered, unreadable
-from provisioner.azure.policies import MICROSOFT, foreign, is_within
+from provisioner.azure.policies import MICROSOFT, foreign, is_within, origin
 from provisioner.azure.settings import Patience
 from provisioner.azure.values import Json, integer, mapping, text
 from provisioner.cloud import RegistryModel
@@ -88,6 +88,10 @@ class Registries:
                 raise unreadable(asked, 200, "it describes no version of a model")
             return found
 
+    async def address(self, name: str) -> str:
+        """Where the registry's models are, without what follows the host. Raises CloudError."""
+        return (await self._registry(name)).address
+
     async def _registry(self, name: str) -> _Registry:
         """Many may ask at once: one question answers them all. A failure is not kept."""
         key = name.lower()
@@ -146,6 +150,7 @@ class _Registry:
     def __init__(self, door: Arm, base: str) -> None:
         self._door = door
         self._base = base
+        self.address = origin(door.settings.arm)
 
     async def version(self, name: str, version: str) -> Json | None:
         answer = await self._ask(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -301,3 +301,37 @@ async def test_a_registry_that_never_ends_its_answer_is_given_up(
         await asyncio.wait_for(wire.cloud.model(LLAMA), 3)
     assert caught.value.fault.status == 0
     assert str(caught.value.fault.resource).startswith("azureml://registries/azureml-meta")
+
+
+def listed(wire: Wire, **changes: Any) -> Callable[[Asked], Answer]:
+    """A registry of two models; `changes` are its page's."""
+    two: list[dict[str, Any]] = [
+        {"id": f"azureml://registries/r/models/{name}", "name": name, "properties": {}}
+        for name in ("One", "Two")
+    ]
+
+    def handler(asked: Asked) -> Answer:
+        if asked.path.endswith("/discovery"):
+            return place(wire)
+        return Answer(body={"value": two} | changes)
+
+    return handler
+
+
+async def test_the_models_of_a_registry_are_listed(wire: Wire) -> None:
+    wire.script.handler = listed(wire)
+    assert await wire.cloud.models("azureml-meta") == ["One", "Two"]
+
+
+async def test_a_list_does_not_lead_to_another_host(wire: Wire) -> None:
+    wire.script.handler = listed(wire, nextLink="https://evil.example/next")
+    with pytest.raises(CloudError, match="another host"):
+        await wire.cloud.models("azureml-meta")
+
+
+async def test_a_registry_that_is_not_found_is_not_looked_for_in_a_thread(wire: Wire) -> None:
+    wire.script.will(Answer(404))
+    with pytest.raises(CloudError) as caught:
+        await wire.cloud.models("azureml-meta")
+    assert caught.value.fault.resource == "azureml://registries/azureml-meta"
+    assert len(wire.script.asked) == 1

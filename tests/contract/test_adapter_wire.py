@@ -527,3 +527,14 @@ async def test_a_usage_without_a_limit_limits_nothing(wire: Wire) -> None:
     wire.script.will(Answer(body={"value": rows}))
     found = await wire.cloud.usages(WORKSPACE.subscription, "eastus2")
     assert [(one.name, one.limit) for one in found] == [("b", 4)]
+
+
+@pytest.mark.parametrize("body", [{}, {"error": None}, {"value": {}}])
+async def test_an_object_without_a_list_is_no_empty_list(
+    wire: Wire, body: dict[str, object]
+) -> None:
+    wire.script.will(Answer(body=body), Answer(body={"value": None}))
+    with pytest.raises(CloudError) as caught:
+        await wire.cloud.serverless_endpoints(WORKSPACE)
+    assert caught.value.fault.code == "UnreadableAnswer"
+    assert await wire.cloud.serverless_endpoints(WORKSPACE) == []
