@@ -141,24 +141,37 @@ async def observe_workspace(
     )
     if workspace is None:
         return WorkspaceSeen(id, None)
-    chosen = [live for live in online if relevant(live)]
+    live_online = _listed(online)
+    chosen = [live for live in live_online if relevant(live)]
     parts = await asyncio.gather(*(cloud.online_deployments(live.id) for live in chosen))
     deployments = {live.id: found for live, found in zip(chosen, parts, strict=True)}
-    return WorkspaceSeen(id, workspace, subscriptions, endpoints, online, deployments)
+    return WorkspaceSeen(
+        id, workspace, _listed(subscriptions), _listed(endpoints), live_online, deployments
+    )
 
 
 async def _nothing() -> Sequence[V]:
     return ()
 
 
-async def _unless_gone(listing: Awaitable[Sequence[V]]) -> Sequence[V]:
-    """A list below a workspace that does not exist is a 404; the workspace's own GET says so."""
+async def _unless_gone(listing: Awaitable[Sequence[V]]) -> Sequence[V] | CloudError:
+    """A list, or its 404, which a workspace that does not exist explains; its own GET tells."""
     try:
         return await listing
     except CloudError as error:
         if error.fault.status == 404:
-            return ()
+            return error
         raise
+
+
+def _listed(found: Sequence[V] | CloudError) -> Sequence[V]:
+    """What is in a workspace that is there. A 404 says that there is nothing only where this Azure
+    has no such kind at all: otherwise what exists would be made again."""
+    if not isinstance(found, CloudError):
+        return found
+    if found.fault.code in ("InvalidResourceType", "NoRegisteredProviderFound"):
+        return ()
+    raise found
 
 
 async def constraints(

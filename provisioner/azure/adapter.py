@@ -167,7 +167,7 @@ class AzureCloud:
         return await self._registries.model(ref)
 
     async def models(self, registry: str) -> Sequence[str]:
-        return await self._listing.models(registry)
+        return await self._listing.models(registry, await self._registries.address(registry))
 
     async def tagged(self, subscription: str, tag: str) -> Sequence[str]:
         return await self._management.tagged(subscription, tag)

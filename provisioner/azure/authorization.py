@@ -24,7 +24,7 @@ async def permissions(arm: Arm, scope: str) -> list[Permission] | None:
     """
     path = f"{scope.rstrip('/')}/providers/Microsoft.Authorization/permissions"
     try:
-        entries = await arm.entries(path, version=PERMISSIONS_VERSION)
+        entries = await arm.entries(path, version=PERMISSIONS_VERSION, required=True)
     except CloudError as error:
         if _is_subscription(scope) and error.fault.status in _NOT_SERVED:
             return None

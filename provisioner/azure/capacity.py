@@ -21,17 +21,19 @@ async def vm_sizes(arm: Arm, subscription: str, region: str) -> list[VmSize]:
 
 
 def parse_usage(raw: Json) -> Usage | None:
-    """One usage; its name may be an object or plain text, its id's last part is what joins."""
+    """One usage; its name may be an object or plain text, its id's last part is what joins. None
+    without a name or a limit."""
     name = raw.get("name")
     value = text(mapping(name).get("value")) or text(name)
     last = (text(raw.get("id")) or "").rstrip("/").rpartition("/")[2]
-    if not (last or value):
+    limit = number(raw.get("limit"))
+    if not (last or value) or limit is None:
         return None
     return Usage(
         id=last or value or "",
         name=value or last,
         used=integer(raw.get("currentValue")),
-        limit=integer(raw.get("limit")),
+        limit=int(limit),
         unit=text(raw.get("unit")) or "Count",
     )
 

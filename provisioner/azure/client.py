@@ -120,12 +120,22 @@ class Arm:
         return None if answer.status == ABSENT else answer
 
     async def entries(
-        self, path: str, *, version: str = ML_VERSION, query: str = "", absent_ok: bool = False
+        self,
+        path: str,
+        *,
+        version: str = ML_VERSION,
+        query: str = "",
+        absent_ok: bool = False,
+        required: bool = False,
     ) -> list[Any]:
-        """All pages' `value` entries. With `absent_ok`, a 404 reads as an empty list."""
-        return await self.entries_at(self.url(path, version, query), absent_ok=absent_ok)
+        """All pages' `value` entries. With `absent_ok`, a 404 reads as an empty list; with
+        `required`, a page without a value does not."""
+        url = self.url(path, version, query)
+        return await self.entries_at(url, absent_ok=absent_ok, required=required)
 
-    async def entries_at(self, url: str, *, absent_ok: bool = False) -> list[Any]:
+    async def entries_at(
+        self, url: str, *, absent_ok: bool = False, required: bool = False
+    ) -> list[Any]:
         """As `entries`, from a whole first URL; a nextLink is followed on ARM's own host only."""
         entries: list[Any] = []
         seen: set[str] = set()
@@ -135,12 +145,8 @@ class Arm:
             answer = await self.send("GET", next_url, absent_ok=absent_ok)
             if answer.status == ABSENT:
                 return entries
-            page = answer.json
-            value = page.get("value")
-            if value is not None and not isinstance(value, list):
-                raise unreadable(answer.operation, answer.status, "its value is not a list")
-            entries.extend(value or ())
-            next_url = self._next(page, answer, seen)
+            entries.extend(values(answer, required=required))
+            next_url = self.following(answer, seen)
         return entries
 
     async def put(self, path: str, body: Json, *, there: Callable[[Json], bool]) -> Answer | None:
@@ -235,8 +241,9 @@ class Arm:
         except ValueError:  # a port that is none, half an IPv6 address
             return None
 
-    def _next(self, page: Json, answer: Answer, seen: set[str]) -> str | None:
-        link = page.get("nextLink")
+    def following(self, answer: Answer, seen: set[str]) -> str | None:
+        """The page after `answer`'s, None after the last; `seen` holds the pages so far."""
+        link = answer.json.get("nextLink")
         if not link:
             return None
         if not isinstance(link, str):
@@ -247,6 +254,18 @@ class Arm:
         if url in seen or len(seen) > _MOST_PAGES:
             raise unreadable(answer.operation, answer.status, "its pages go round in a circle")
         return url
+
+
+def values(answer: Answer, *, required: bool = False) -> list[Any]:
+    """The entries of a page. An object without a value is no page; `required`: nor is one whose
+    value is null, which some lists have for none."""
+    page = answer.json
+    value = page.get("value")
+    if isinstance(value, list):
+        return value
+    if value is not None or required or "value" not in page:
+        raise unreadable(answer.operation, answer.status, "its value is not a list")
+    return []
 
 
 def _logging() -> ARMHttpLoggingPolicy:

@@ -98,6 +98,16 @@ def operation_fault(status_body: Json, operation: str) -> ServiceFault | None:
     )
 
 
+def denies(body: bytes) -> bool:
+    """Whether a 404's body is the service's own word, as against a gateway's page, the answer of a
+    server that has no such route, or none."""
+    try:
+        error = mapping(mapping(load_json(body)).get("error"))
+    except ValueError:
+        return False
+    return text(error.get("code")) is not None
+
+
 def unreadable(operation: str, status: int, why: str) -> CloudError:
     """An answer of 2xx that is not what the operation promises."""
     return CloudError(

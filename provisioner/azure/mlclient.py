@@ -30,7 +30,8 @@ from provisioner.errors.cloud import CloudError, ServiceFault
 T = TypeVar("T")
 
 _AT_ONCE: Final = 8
-_READ_TIMEOUT: Final = 30.0
+_CONNECT_TIMEOUT: Final = 5.0
+_READ_TIMEOUT: Final = 15.0
 """Seconds; short, because a thread cannot be cancelled and Ctrl-C has to wait for it."""
 _CLOUD_VARIABLE: Final = "AZUREML_CURRENT_CLOUD"
 _construction: Final = threading.Lock()
@@ -45,17 +46,22 @@ class MlClients:
         self._tokens = tokens
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def models(self, registry: str) -> list[str]:
-        """Names of the registry's models, each once, in its order. Raises CloudError."""
+    async def models(self, registry: str, address: str) -> list[str]:
+        """Names of the registry's models, each once, in its order; `address` is where the registry
+        is, the one host beside discovery that is asked. Raises CloudError."""
         loop = asyncio.get_running_loop()
 
         def names() -> list[str]:
-            return [item.name for item in self._make(registry, loop).models.list()]
+            from provisioner.azure.mltransport import HomeTransport  # noqa: PLC0415 - imports requests
+
+            homes = (self._settings.machine_learning.discovery, address)
+            with HomeTransport(homes, **self._connection()) as transport:
+                return [item.name for item in self._make(registry, transport, loop).models.list()]
 
         found = await self._run(f"GET azureml://registries/{registry}/models", names)
         return list(dict.fromkeys(name for name in found if text(name)))
 
-    def _make(self, registry: str, loop: asyncio.AbstractEventLoop) -> Any:
+    def _make(self, registry: str, transport: Any, loop: asyncio.AbstractEventLoop) -> Any:
         """Runs in a thread; asks registry discovery in the constructor."""
         with warnings.catch_warnings():
             # Its dependencies announce their own deprecations: nothing that our user can mend.
@@ -67,16 +73,23 @@ class MlClients:
             "show_progress": False,
             "permit_redirects": False,
             "user_agent": self._settings.application,
-            "read_timeout": min(self._settings.patience.read, _READ_TIMEOUT),
-            "connection_timeout": self._settings.patience.connect,
+            "transport": transport,
+            **self._connection(),
             **RETRIES,
+            "retry_total": 1,
         }
-        if self._settings.ca_bundle is not None:
-            options["connection_verify"] = str(self._settings.ca_bundle)
         if not self._settings.public:
             options |= self._cloud()
         with _construction, _own_cloud_variable(), _quiet():
             return MLClient(Blocking(self._tokens, loop), registry_name=registry, **options)
+
+    def _connection(self) -> dict[str, Any]:
+        patience, bundle = self._settings.patience, self._settings.ca_bundle
+        return {
+            "read_timeout": min(patience.read, _READ_TIMEOUT),
+            "connection_timeout": min(patience.connect, _CONNECT_TIMEOUT),
+            **({"connection_verify": str(bundle)} if bundle is not None else {}),
+        }
 
     def _cloud(self) -> dict[str, Any]:
         """azure-ai-ml's description of a cloud that is not the public one (AZURE.md §14)."""

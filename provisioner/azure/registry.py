@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from provisioner.azure.budget import Budget
-from provisioner.azure.client import ABSENT, Answer, Arm
-from provisioner.azure.faults import unreadable
-from provisioner.azure.policies import MICROSOFT, foreign, is_within
+from provisioner.azure.client import ABSENT, Answer, Arm, values
+from provisioner.azure.faults import denies, fault_of, unanswered, unreadable
+from provisioner.azure.policies import MICROSOFT, foreign, is_within, origin
 from provisioner.azure.settings import Patience
-from provisioner.azure.values import Json, mapping, sequence, text
+from provisioner.azure.values import Json, integer, mapping, text
 from provisioner.cloud import RegistryModel
 from provisioner.errors.cloud import CloudError
 from provisioner.resources import ModelRef
@@ -34,8 +34,26 @@ _DISCOVERY_VERSION: Final = "v1.0"
 _MODELS_VERSION: Final = "2021-10-01-dataplanepreview"
 _DATA_PLANE: Final = "mferp/managementfrontend"
 _NEWEST: Final = "$orderBy=createdtime%20desc&$top=1"
-_PATIENCE: Final = Patience(attempts=3, throttled=20.0, connect=5.0, read=15.0)
+_PATIENCE: Final = Patience(attempts=3, throttled=10.0, connect=5.0, read=15.0)
 """Short, because a run may do without: a firewall that lets only ARM through is common."""
+_LONGEST: Final = 15.0
+"""Seconds for one question with all its attempts and pages: a server that sends a byte now and then
+keeps every other limit."""
+_ABOVE: Final = frozenset(
+    {
+        "registrynotfound",
+        "resourcegroupnotfound",
+        "subscriptionnotfound",
+        "invalidsubscriptionid",
+        "invalidresourcetype",
+        "invalidresourcenamespace",
+        "noregisteredproviderfound",
+    }
+)
+"""Codes of a 404 that speak of what a model is in; an absent registry is a UserError besides."""
+_NO_REGISTRY: Final = re.compile(
+    r"\s*(?:the )?registry\b.{0,100}\bnot\b", re.IGNORECASE | re.DOTALL
+)
 _MICROSOFT: Final = (*MICROSOFT, "azureml.ms", "azureml.net", "ml.azure.us", "ml.azure.cn")
 _SKU: Final = re.compile(r"\bStandard_\w+", re.IGNORECASE)
 
@@ -48,18 +66,31 @@ class Registries:
         self._found: dict[str, asyncio.Task[_Registry]] = {}
 
     async def model(self, ref: ModelRef) -> RegistryModel | None:
-        """A version, or the latest one; None where the registry holds no such model.
+        """A version, or the latest one; None where the registry says that it holds no such model.
 
-        Raises CloudError, also where there is no such registry.
+        Raises CloudError, also where there is no such registry, or no telling.
         """
         if not ref.registry or any(
             _is_a_way(name) for name in (ref.registry, ref.name, ref.version)
         ):
             return None
         registry = await self._registry(ref.registry)
-        with _asking(ref.versioned_id if ref.version else ref.id):
-            body = await (registry.version(ref) if ref.version else registry.latest(ref))
-        return None if body is None else parse(body, ref)
+        async with _asking(ref.versioned_id if ref.version else ref.id) as asked:
+            body = await (
+                registry.version(ref.name, ref.version)
+                if ref.version
+                else registry.latest(ref.name)
+            )
+            if body is None:
+                return None
+            found = parse(body, ref)
+            if found.ref.version is None or not any(map(body.get, ("id", "name", "properties"))):
+                raise unreadable(asked, 200, "it describes no version of a model")
+            return found
+
+    async def address(self, name: str) -> str:
+        """Where the registry's models are, without what follows the host. Raises CloudError."""
+        return (await self._registry(name)).address
 
     async def _registry(self, name: str) -> _Registry:
         """Many may ask at once: one question answers them all. A failure is not kept."""
@@ -75,7 +106,7 @@ class Registries:
             self._found.pop(key, None)
 
     async def _discover(self, name: str) -> _Registry:
-        with _asking(f"azureml://registries/{name}"):
+        async with _asking(f"azureml://registries/{name}"):
             return await self._found_at(name)
 
     async def _found_at(self, name: str) -> _Registry:
@@ -119,35 +150,76 @@ class _Registry:
     def __init__(self, door: Arm, base: str) -> None:
         self._door = door
         self._base = base
+        self.address = origin(door.settings.arm)
 
-    async def version(self, ref: ModelRef) -> Json | None:
-        answer = await self._door.get(
-            f"{self._base}/{ref.name}/versions/{ref.version}", version=_MODELS_VERSION
+    async def version(self, name: str, version: str) -> Json | None:
+        answer = await self._ask(
+            self._door.url(f"{self._base}/{name}/versions/{version}", _MODELS_VERSION)
         )
         return None if answer is None else answer.json
 
-    async def latest(self, ref: ModelRef) -> Json | None:
+    async def latest(self, name: str) -> Json | None:
         """The version that was made last, which is what `labels/latest` means to Azure.
 
-        The first page is all that is read: its nextLink goes on with older versions, whatever
-        `$top` says, and a service that knows no `$top` sorts all the same.
+        One entry is asked for. A page of several shows that the service did not listen, maybe not
+        to the order either: then all of them decide.
         """
-        url = self._door.url(f"{self._base}/{ref.name}/versions", _MODELS_VERSION, _NEWEST)
-        answer = await self._door.send("GET", url, absent_ok=True)
-        if answer.status == ABSENT:
+        found: list[Any] = []
+        seen: set[str] = set()
+        url: str | None = self._door.url(f"{self._base}/{name}/versions", _MODELS_VERSION, _NEWEST)
+        while url is not None and len(found) != 1:
+            seen.add(url)
+            answer = await self._ask(url)
+            if answer is None:
+                return None
+            found += values(answer, required=True)
+            url = None if len(found) == 1 else self._door.following(answer, seen)
+        if not found:
             return None
-        found = sequence(answer.json.get("value"))
-        return mapping(found[0]) if found else None
+        newest = max(map(mapping, found), key=_made)
+        number = text(newest.get("name"))
+        if number is None or mapping(newest.get("properties")):
+            return newest
+        whole = await self.version(name, number)  # a list may be of names alone
+        return whole if whole and mapping(whole.get("properties")) else newest
+
+    async def _ask(self, url: str) -> Answer | None:
+        """None where the registry says that it does not have what was asked for."""
+        answer = await self._door.send("GET", url, absent_ok=True)
+        if answer.status != ABSENT:
+            return answer
+        fault = fault_of(
+            status=ABSENT, headers=answer.headers, body=answer.body, operation=answer.operation
+        )
+        above = fault.code.lower() in _ABOVE or _NO_REGISTRY.match(fault.message)
+        if denies(answer.body) and not above:
+            return None
+        raise CloudError(fault)
 
 
-@contextmanager
-def _asking(what: str) -> Iterator[None]:
-    """Errors speak of the registry or model that was asked for, not of the path to it."""
+def _made(version: Json) -> tuple[str, int]:
+    """When a version was made; where that is not said, its number."""
+    made = text(mapping(version.get("systemData")).get("createdAt"))
+    return made or "", integer(version.get("name"), -1)
+
+
+@asynccontextmanager
+async def _asking(what: str) -> AsyncIterator[str]:
+    """A question that may take so long and no longer. Errors speak of the registry or model that
+    was asked for, not of the path to it; what is yielded names the question."""
+    operation = f"GET {what}"
     try:
-        yield
+        async with asyncio.timeout(_LONGEST):
+            yield operation
+    except TimeoutError as error:
+        late = unanswered(operation, "ConnectionLost", f"no whole answer in {_LONGEST:.0f} seconds")
+        raise CloudError(replace(late.fault, resource=what)) from error
     except CloudError as error:
-        fault = replace(error.fault, operation=f"GET {what}", resource=what)
-        raise CloudError(fault) from error
+        fault = error.fault
+        message = fault.message.replace(fault.operation or operation, operation)
+        raise CloudError(
+            replace(fault, operation=operation, resource=what, message=message)
+        ) from error
 
 
 def _is_a_way(name: str | None) -> bool:
@@ -180,7 +252,7 @@ def _place(answer: Answer) -> tuple[str, str, str]:
         usable = parts.scheme == "https" and parts.hostname and (parts.port or 443) > 0
     except ValueError:  # a port that is none, half an IPv6 address
         usable = False
-    if not usable or "@" in parts.netloc:
+    if not usable or "@" in parts.netloc or parts.query or parts.fragment:
         raise unreadable(answer.operation, answer.status, f"{where!r} is no https:// address")
     return where, subscription, group
 
@@ -196,7 +268,7 @@ def parse(body: Json, ref: ModelRef) -> RegistryModel:
     return RegistryModel(
         ref=ModelRef(
             ref.registry,
-            named.name if named.registry else ref.name,
+            named.name if named.name.lower() == ref.name.lower() else ref.name,
             text(body.get("name")) or named.version or ref.version,
         ),
         description=text(inner.get("description")) or "",

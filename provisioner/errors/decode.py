@@ -69,7 +69,7 @@ def _find(fault: ServiceFault) -> tuple[Cause, Mapping[str, str]] | None:
         match = cause.pattern.search(fault.message)
         if match is not None:
             return cause, {key: value for key, value in match.groupdict().items() if value}
-    if fault.status == 408 or fault.status >= 500:
+    if fault.status == 408 or (fault.status >= 500 and fault.status != 501):
         return _server_fault(), {}
     return None
 

@@ -11,6 +11,7 @@ from provisioner.cloud import Observed, VmSize, WorkspaceSeen
 from provisioner.desired import Desired, Origin, WantedDeployment, WantedEndpoint, WantedServerless
 from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.errors.decode import decode
+from provisioner.errors.meanings import NO_SUCH_TYPE, NOT_FOUND, UNKNOWN
 from provisioner.plan import Plan, Step
 from provisioner.plan.steps import Await, Create, Delete, Replace
 from provisioner.preflight.constraints import Constraints, RegionKey, Unread
@@ -31,6 +32,9 @@ NOT_CHECKED = define(
     "not read is not judged.",
     Who.OPERATOR,
 )
+
+UNSERVED = frozenset({404, 405, 501})
+"""Statuses of a question that this Azure may not know at all, as one that is not Microsoft's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +129,9 @@ class Case:
         return self.observed.get(workspace) or WorkspaceSeen(workspace, None)
 
     def region(self, workspace: WorkspaceId) -> str:
-        """Where the workspace is; where the manifests say it is, if it was not found."""
+        """Where the workspace is; where the manifests say it is, if Azure does not."""
         live = self.seen(workspace).workspace
-        if live is not None:
+        if live is not None and live.region:
             return normal_region(live.region)
         wanted = self.desired.workspaces.get(workspace)
         return wanted.region if wanted is not None else ""
@@ -176,10 +180,13 @@ def known_model(model: ModelRef) -> CatalogModel | None:
 def unread(answer: Unread, what: str, position: Position | None = None) -> Problem:
     """A note that `what` was not judged, with the reason that the service gave."""
     cause = decode(answer.fault)
+    unserved = answer.fault.status in UNSERVED and cause.code in (NOT_FOUND, NO_SUCH_TYPE, UNKNOWN)
     return Problem(
         NOT_CHECKED,
         f"{what} could not be checked: {cause.what}",
-        cause.hint,
+        "nothing to do, if this Azure does not offer it; else read the service's message above"
+        if unserved
+        else cause.hint,
         severity=Severity.NOTE,
         position=position,
         resource=cause.resource,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -12,7 +12,7 @@ from provisioner.errors import Position, Problem, Severity, Who, define
 from provisioner.manifest.codes import UNKNOWN_MODEL
 from provisioner.plan import Step
 from provisioner.plan.steps import Create, Replace
-from provisioner.preflight.case import Case, known_model, listed, unread
+from provisioner.preflight.case import UNSERVED, Case, known_model, listed, unread
 from provisioner.preflight.constraints import Constraints, Unread, key_of
 from provisioner.preflight.findings import Findings
 from provisioner.preflight.sizes import allow_list, allowed_sizes, minimum, size_of, too_small
@@ -115,9 +115,10 @@ def _judged(case: Case) -> Iterator[tuple[ModelRef, bool, Position | None]]:
 
 
 def _unasked(case: Case) -> Iterator[Problem]:
-    """What a registry did not tell. A registry that does not answer at all is told of once."""
+    """What the registries did not tell. Of models that nothing is known of for the same reason, one
+    note tells, whatever their registries: as a rule none of these is reached from here."""
     blocking: dict[str, Problem] = {}
-    silent: dict[tuple[str, str, str], dict[str, tuple[Unread, ModelRef, Position | None]]] = {}
+    silent: dict[tuple[int, str], dict[str, tuple[Unread, ModelRef, Position | None]]] = {}
     for model, unsent, position in _judged(case):
         key = key_of(model)
         answer = case.facts.models.get(key)
@@ -126,7 +127,7 @@ def _unasked(case: Case) -> Iterator[Problem]:
         if unsent:
             blocking.setdefault(key, _version_unknown(answer, model, position))
             continue
-        why = (model.registry.lower(), answer.fault.code, answer.fault.message)
+        why = (answer.fault.status, answer.fault.code)
         silent.setdefault(why, {}).setdefault(key, (answer, model, position))
     yield from blocking.values()
     for found in silent.values():
@@ -135,7 +136,36 @@ def _unasked(case: Case) -> Iterator[Problem]:
             continue
         answer, _, position = told[0]
         names = listed([model.short for _, model, _ in told], 5)
-        yield unread(answer, f"the model{'s' if len(told) > 1 else ''} {names}", position)
+        subject = f"the model{'s' if len(told) > 1 else ''} {names}"
+        yield _registry_silent(answer, subject, [model for _, model, _ in told], position)
+
+
+def _registry_silent(
+    answer: Unread, what: str, models: Sequence[ModelRef], position: Position | None
+) -> Problem:
+    """A note that `what` was not judged, as of a registry: whom it does not let in is not helped by
+    a role in the workspace, and not every Azure has registries."""
+    note = unread(answer, what, position)
+    excuse, remedy = _mend(answer, models)
+    hint = f"nothing to do, if {excuse}; else {remedy}" if excuse else note.hint
+    several = len({model.registry.lower() for model in models}) > 1
+    return replace(note, hint=hint, resource=None if several else note.resource)
+
+
+def _mend(answer: Unread, models: Sequence[ModelRef]) -> tuple[str, str]:
+    """When an answer that did not come is in order, and how to get it otherwise; both empty where
+    a registry is as any other service."""
+    named = list(dict.fromkeys(model.registry for model in models))
+    names = f"the {'registries' if len(named) > 1 else 'registry'} {listed(named, 5)}"
+    status = answer.fault.status
+    if status in (401, 403):
+        return "Azure's own registry is meant", f"have reading granted on {names}"
+    if status in UNSERVED:
+        return "this Azure has no model registries", f"check the spelling of {names}"
+    if status == 0:
+        only = "a firewall lets only Azure Resource Manager through"
+        return only, "check the network and the proxy (HTTPS_PROXY)"
+    return "", ""
 
 
 def _existence(case: Case, step: Create | Replace, model: ModelRef) -> Iterator[Problem]:
@@ -188,10 +218,11 @@ def _withdrawn(
 def _version_unknown(answer: Unread, model: ModelRef, position: Position | None) -> Problem:
     """Conclusive: without a version there is nothing that could be sent."""
     note = unread(answer, f"the latest version of {model.short}", position)
+    _, remedy = _mend(answer, [model])
     return replace(
         note,
         code=VERSION_UNKNOWN,
-        hint=f"name the version, model: {model.id}/versions/N; or, of the registry: {note.hint}",
+        hint=f"name the version, model: {model.id}/versions/N; or {remedy or note.hint}",
         severity=Severity.ERROR,
     )
 

@@ -115,7 +115,7 @@ def check_quota(case: Case) -> Iterator[Problem]:
             yield unread(answer, f"the core quota in {key[1]}", position)
             continue
         for step, size in ledger.unknown:
-            yield _not_judged(case, step, f"how many cores {size} takes is not known")
+            yield _not_judged(case, step, f"the family or the cores of {size} are not known")
         for family, demands in ledger.demands.items():
             usage = usage_of(family, answer)
             if usage is None:
@@ -214,7 +214,7 @@ def _take(case: Case, ledger: _Ledger, key: RegionKey, step: Step, one: OnlineDe
     if case.shared_quota(one.id.endpoint):
         return
     size = size_of(case, key, one.instance_type)
-    if size is None:
+    if size is None or not (size.family and size.vcpus):
         ledger.unknown.append((step, one.instance_type))
         return
     cores, text = arithmetic(size, one.instance_count)
@@ -234,7 +234,7 @@ def _give(
     if case.drew_on_shared_quota(one.id.endpoint):
         return
     size = size_of(case, key, one.instance_type)
-    if size is None:
+    if size is None or not (size.family and size.vcpus):
         return
     cores, text = arithmetic(size, one.instance_count)
     demand = Demand(step, size.family, -cores, text, sure)
@@ -268,9 +268,10 @@ def family_key(name: str) -> str:
 
 
 def usage_of(family: str, usages: Iterable[Usage]) -> Usage | None:
-    """The usage row of a family: by the last part of its id, else by its name."""
+    """The usage row of a family: by the last part of its id, else by its name. A limit below zero
+    is none that could be exceeded."""
     wanted = family_key(family)
-    rows = list(usages)
+    rows = [one for one in usages if one.limit >= 0]
     fits = [one for one in rows if family_key(one.id) == wanted]
     fits = fits or [one for one in rows if family_key(one.name) == wanted]
     return min(fits, key=lambda one: one.limit - one.used, default=None)

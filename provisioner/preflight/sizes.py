@@ -15,10 +15,13 @@ Minimum = tuple[int, int, int, int]
 
 
 def size_of(case: Case, key: RegionKey, name: str) -> VmSize | None:
-    """The size as the region offers it, else as the catalogue knows it."""
+    """The size as the region offers it; as the catalogue knows it where the region does not tell
+    its family or its cores."""
     offered = case.sizes.get(key)
     found = offered.get(name.lower()) if offered is not None else None
-    return found or catalogued(name)
+    if found is not None and found.family and found.vcpus:
+        return found
+    return catalogued(name) or found
 
 
 def catalogued(name: str) -> VmSize | None:
@@ -53,8 +56,11 @@ def minimum(facts: Constraints, model: ModelRef) -> Minimum | None:
 
 
 def too_small(size: VmSize, least: Minimum) -> list[str]:
-    """What the size lacks: `1 GPU where 2 are needed`. Memory that is not known is not judged."""
+    """What the size lacks: `1 GPU where 2 are needed`. Memory that is not known is not judged,
+    nor is a size whose cores are not."""
     cores, gpus, memory, _ = least
+    if not size.vcpus:
+        return []
     lacks = []
     if size.vcpus < cores:
         lacks.append(f"{size.vcpus} cores where {cores} are needed")

@@ -17,7 +17,7 @@ from provisioner.plan.steps import (
     Subscribe,
     Update,
 )
-from provisioner.preflight.case import Case, unread
+from provisioner.preflight.case import Case, listed, unread
 from provisioner.preflight.constraints import Unread
 from provisioner.resources import ServerlessEndpoint
 
@@ -186,13 +186,15 @@ def _puts(step: Step) -> bool:
 
 def check_providers(case: Case) -> Iterator[Problem]:
     """Resource providers that the plan needs and the subscription has not registered."""
+    silent: dict[tuple[int, str], list[tuple[Unread, str, Position | None]]] = {}
     for (subscription, namespace), answer in case.facts.providers.items():
         step = _first_user(case, subscription, namespace)
         if step is None:
             continue
         position = case.at(step, "spec", "workspace")
         if isinstance(answer, Unread):
-            yield unread(answer, f"the registration of {namespace}", position)
+            why = (answer.fault.status, answer.fault.code)
+            silent.setdefault(why, []).append((answer, namespace, position))
             continue
         state = answer.registration.lower()
         if state in ("registered", "unknown"):
@@ -216,6 +218,10 @@ def check_providers(case: Case) -> Iterator[Problem]:
             position=position,
             resource=f"/subscriptions/{subscription}/providers/{namespace}",
         )
+    for told in silent.values():
+        answer, _, position = told[0]
+        names = listed(list(dict.fromkeys(namespace for _, namespace, _ in told)))
+        yield unread(answer, f"the registration of {names}", position)
 
 
 def _first_user(case: Case, subscription: str, namespace: str) -> Step | None:

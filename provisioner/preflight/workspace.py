@@ -66,7 +66,7 @@ def check_workspaces(case: Case) -> Iterator[Problem]:
             if judged:
                 yield _missing(wanted)
             continue
-        if normal_region(live.region) != wanted.region:
+        if live.region and normal_region(live.region) != wanted.region:
             yield _elsewhere(wanted, live, writes)
         if judged:
             yield from _condition(wanted, live)

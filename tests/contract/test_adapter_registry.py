@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ async def test_discovery_and_then_the_version_that_was_made_last(wire: Wire) -> 
 
 async def test_older_versions_are_not_paged_through(wire: Wire) -> None:
     more = f"{wire.script.url}{PLANE}/models/{LLAMA.name}/versions?$skip=1"
-    page = {"value": [version("9"), version("8")], "nextLink": more}
+    page = {"value": [version("9")], "nextLink": more}
     wire.script.will(place(wire), Answer(body=page))
     found = await wire.cloud.model(LLAMA)
     assert found is not None
@@ -147,6 +147,7 @@ async def test_a_version_that_is_named_like_a_way_out_stays_within(wire: Wire) -
         {"primaryRegionResourceProviderUri": "https://localhost:99999/"},
         {"primaryRegionResourceProviderUri": "https://[::1/"},
         {"primaryRegionResourceProviderUri": "nowhere"},
+        {"primaryRegionResourceProviderUri": "https://localhost/?to=models"},
     ],
 )
 async def test_a_discovery_that_leads_nowhere_is_unreadable(
@@ -197,3 +198,150 @@ def test_bodies_that_hold_anything_are_read_as_absent() -> None:
 async def test_a_model_outside_of_registries_is_nobodys(wire: Wire) -> None:
     assert await Registries(wire.arm).model(ModelRef("", "azureml:mine:1")) is None
     assert wire.script.asked == []
+
+
+NOT_ITS_WORD = [
+    Answer(404),
+    Answer(404, b"<html><h1>404 Not Found</h1></html>", {"Content-Type": "text/html"}),
+    Answer(404, {"detail": "Not Found"}),
+    Answer(404, {"statusCode": 404, "message": "Resource not found"}),
+    refusal(404, "RegistryNotFound"),
+    refusal(404, "InvalidResourceType"),
+    refusal(404, "UserError", "Registry azureml-meta not found"),
+]
+
+
+@pytest.mark.parametrize("absent", NOT_ITS_WORD)
+@pytest.mark.parametrize("number", [None, "9"])
+async def test_a_404_that_is_not_about_the_model_does_not_say_that_there_is_none(
+    wire: Wire, absent: Answer, number: str | None
+) -> None:
+    wire.script.will(place(wire), absent)
+    with pytest.raises(CloudError) as caught:
+        await wire.cloud.model(ModelRef(LLAMA.registry, LLAMA.name, number))
+    assert caught.value.fault.status == 404
+    assert caught.value.fault.resource == (f"{LLAMA.id}/versions/9" if number else LLAMA.id)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [{}, {"value": None}, {"value": "x"}, {"value": ["x"]}, {"value": [{"properties": {"a": 1}}]}],
+)
+async def test_a_page_that_names_no_version_is_unreadable(wire: Wire, page: dict[str, Any]) -> None:
+    wire.script.will(place(wire), Answer(body=page))
+    with pytest.raises(CloudError) as caught:
+        await wire.cloud.model(LLAMA)
+    assert caught.value.fault.code == "UnreadableAnswer"
+    assert "/subscriptions/" not in caught.value.fault.message
+
+
+async def test_a_version_without_anything_in_it_is_unreadable(wire: Wire) -> None:
+    wire.script.will(place(wire), Answer(body={}))
+    with pytest.raises(CloudError) as caught:
+        await wire.cloud.model(ModelRef(LLAMA.registry, LLAMA.name, "9"))
+    assert caught.value.fault.code == "UnreadableAnswer"
+
+
+async def test_of_one_version_that_was_asked_for_no_further_page_is_read(wire: Wire) -> None:
+    more = f"{wire.script.url}/more"
+    wire.script.will(place(wire), Answer(body={"value": [version("9")], "nextLink": more}))
+    found = await wire.cloud.model(LLAMA)
+    assert found is not None
+    assert found.ref.version == "9"
+    assert len(wire.script.asked) == 2
+
+
+def made(number: str, day: int) -> dict[str, Any]:
+    return version(number) | {"systemData": {"createdAt": f"2025-01-{day:02}T00:00:00Z"}}
+
+
+@pytest.mark.parametrize(
+    ("pages", "newest"),
+    [
+        ([[version("1"), version("2"), version("10")]], "10"),
+        ([[made("1", 1), made("2", 20), made("10", 3)]], "2"),
+        ([[version("1"), version("2")], [version("3")]], "3"),
+        ([[], [version("4")]], "4"),
+    ],
+)
+async def test_a_registry_that_does_not_heed_the_order_is_read_whole(
+    wire: Wire, pages: list[list[dict[str, Any]]], newest: str
+) -> None:
+    links = [f"{wire.script.url}/page-{n}" for n in range(1, len(pages))]
+    answers = [
+        Answer(body={"value": page, "nextLink": link})
+        for page, link in zip(pages, [*links, None], strict=True)
+    ]
+    wire.script.will(place(wire), *answers)
+    found = await wire.cloud.model(LLAMA)
+    assert found is not None
+    assert found.ref.version == newest
+
+
+async def test_a_list_of_names_is_followed_by_the_version_itself(wire: Wire) -> None:
+    whole = version("9", InferenceRetirementDate="2026-01-01")
+    wire.script.will(place(wire), Answer(body={"value": [{"name": "9"}]}), Answer(body=whole))
+    found = await wire.cloud.model(LLAMA)
+    assert found is not None
+    assert str(found.retirement) == "2026-01-01"
+    assert wire.script.asked[-1].path == f"{PLANE}/models/{LLAMA.name}/versions/9"
+
+
+async def test_what_is_called_something_else_keeps_the_name_that_was_asked_for(wire: Wire) -> None:
+    other = version("9") | {"id": "azureml://registries/other/models/Other/versions/9"}
+    wire.script.will(place(wire), Answer(body={"value": [other]}))
+    found = await wire.cloud.model(LLAMA)
+    assert found is not None
+    assert found.ref.versioned_id == f"{LLAMA.id}/versions/9"
+
+
+@pytest.mark.parametrize("hanging", ["/discovery", "/versions"])
+async def test_a_registry_that_never_ends_its_answer_is_given_up(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, hanging: str
+) -> None:
+    monkeypatch.setattr("provisioner.azure.registry._LONGEST", 0.2)
+
+    async def handler(asked: Asked) -> Answer:
+        if asked.path.endswith(hanging):
+            await asyncio.sleep(5)
+        return place(wire)
+
+    wire.script.handler = handler
+    with pytest.raises(CloudError) as caught:
+        await asyncio.wait_for(wire.cloud.model(LLAMA), 3)
+    assert caught.value.fault.status == 0
+    assert str(caught.value.fault.resource).startswith("azureml://registries/azureml-meta")
+
+
+def listed(wire: Wire, **changes: Any) -> Callable[[Asked], Answer]:
+    """A registry of two models; `changes` are its page's."""
+    two: list[dict[str, Any]] = [
+        {"id": f"azureml://registries/r/models/{name}", "name": name, "properties": {}}
+        for name in ("One", "Two")
+    ]
+
+    def handler(asked: Asked) -> Answer:
+        if asked.path.endswith("/discovery"):
+            return place(wire)
+        return Answer(body={"value": two} | changes)
+
+    return handler
+
+
+async def test_the_models_of_a_registry_are_listed(wire: Wire) -> None:
+    wire.script.handler = listed(wire)
+    assert await wire.cloud.models("azureml-meta") == ["One", "Two"]
+
+
+async def test_a_list_does_not_lead_to_another_host(wire: Wire) -> None:
+    wire.script.handler = listed(wire, nextLink="https://evil.example/next")
+    with pytest.raises(CloudError, match="another host"):
+        await wire.cloud.models("azureml-meta")
+
+
+async def test_a_registry_that_is_not_found_is_not_looked_for_in_a_thread(wire: Wire) -> None:
+    wire.script.will(Answer(404))
+    with pytest.raises(CloudError) as caught:
+        await wire.cloud.models("azureml-meta")
+    assert caught.value.fault.resource == "azureml://registries/azureml-meta"
+    assert len(wire.script.asked) == 1

@@ -511,3 +511,30 @@ async def test_a_put_that_never_connected_is_sent_again(wire: Wire) -> None:
     assert caught.value.fault.code == "ConnectionRefused"
     assert caught.value.verdict is Verdict.RETRY
     assert len(wire.clock.slept) == nowhere.patience.attempts - 1
+
+
+@pytest.mark.parametrize("body", [{}, {"value": None}])
+async def test_rights_that_are_not_listed_are_not_none(wire: Wire, body: dict[str, object]) -> None:
+    wire.script.will(Answer(body=body), Answer(body={"value": []}))
+    with pytest.raises(CloudError) as caught:
+        await wire.cloud.permissions(WORKSPACE.arm_id)
+    assert caught.value.fault.code == "UnreadableAnswer"
+    assert await wire.cloud.permissions(WORKSPACE.arm_id) == []
+
+
+async def test_a_usage_without_a_limit_limits_nothing(wire: Wire) -> None:
+    rows = [{"name": {"value": "a"}, "currentValue": 3}, {"name": {"value": "b"}, "limit": "4"}]
+    wire.script.will(Answer(body={"value": rows}))
+    found = await wire.cloud.usages(WORKSPACE.subscription, "eastus2")
+    assert [(one.name, one.limit) for one in found] == [("b", 4)]
+
+
+@pytest.mark.parametrize("body", [{}, {"error": None}, {"value": {}}])
+async def test_an_object_without_a_list_is_no_empty_list(
+    wire: Wire, body: dict[str, object]
+) -> None:
+    wire.script.will(Answer(body=body), Answer(body={"value": None}))
+    with pytest.raises(CloudError) as caught:
+        await wire.cloud.serverless_endpoints(WORKSPACE)
+    assert caught.value.fault.code == "UnreadableAnswer"
+    assert await wire.cloud.serverless_endpoints(WORKSPACE) == []

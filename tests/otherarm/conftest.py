@@ -114,10 +114,10 @@ class Place:
     nursery: Nursery
 
     def command(self, *arguments: str) -> list[str]:
-        """The arguments with the addresses of this ARM after the command's name."""
+        """The arguments with the addresses of this ARM after them."""
         which = ["--arm-endpoint", self.arm_url, "--authority", self.login_url]
         which += ["--ca-bundle", str(self.ca)]
-        return [sys.executable, "-m", "provisioner", arguments[0], *which, *arguments[1:]]
+        return [sys.executable, "-m", "provisioner", *arguments, *which]
 
     @property
     def environment(self) -> dict[str, str]:

@@ -298,3 +298,16 @@ def test_a_plan_that_comes_too_late_is_said(open_place: Open) -> None:
     place.write(WORKSPACE + serverless("llama-70b"))
     assert "apply.plan-not-named" in place.run("apply", "--yes", *F).err
     assert place.arm.log.signed == []
+
+
+def test_models_are_shown_where_no_registry_is(open_place: Open) -> None:
+    place = open_place(Switches(registry=404))
+    ran = place.run("models", "list", "--search", "llama-3.3")
+    assert "azureml-meta/Llama-3.3-70B-Instruct" in ran.out
+    assert ran.err.count("warning[") == 1
+    ran = place.run("models", "show", "Llama-3.3-70B-Instruct")
+    assert "swedencentral" in ran.out
+    assert ran.err.count("warning[") == 1
+    ran = place.run("models", "show", "azureml-meta/No-Such", expect=1)
+    assert "error[service.not-found]" in ran.err
+    place.run("models", "list", "--registry", "my-own", expect=1)

@@ -6,7 +6,8 @@ Keys of `facts` (all optional): `workspaces` {name: {region, kind, state, isolat
 {region: {family: used/limit}}; `sizes` [names] (default: the catalogue's); `models`
 {registry/name: {versions, skus, minSku, shared, legacy, deprecation, retirement} or null};
 `rights` {subscription|group|workspace: [{actions, notActions}] or null}; `locks`
-[{name, level, scope}]; `agreement` {accepted} or null; `unread` [questions]; `live`
+[{name, level, scope}]; `agreement` {accepted} or null; `unread` [questions], by a 403, `unserved`
+[questions], by a 404 without a word; `plainSizes` [names] of sizes without family and cores; `live`
 {serverless: [{name, model, state, otherTags, …}], deployments: [{name, endpoint, model, …}]};
 `elsewhere` {workspace: region}, `elsewhereKinds` {workspace: kind}; `placed`
 [{workspace, name, serverless, region, state, gone, count}]: endpoints of workspaces that no
@@ -72,6 +73,9 @@ class FactCloud:
         self.reads[question] += 1
         if question in self.facts.get("unread", ()):
             _refuse(operation)
+        if question in self.facts.get("unserved", ()):
+            about = operation.removeprefix("GET ")
+            raise CloudError(ServiceFault(404, "ResourceNotFound", "Not Found", operation, about))
 
     async def workspace(self, id: WorkspaceId) -> Workspace | None:
         self._asked("workspace", f"GET {id}")
@@ -240,7 +244,8 @@ class FactCloud:
         self._asked("sizes", f"GET /subscriptions/{subscription}/locations/{region}/vmSizes")
         names = self.facts.get("sizes", list(load().skus))
         found = (load().skus[name.lower()] for name in names)
-        return [
+        plain = [VmSize(name, "", 0, 0, 0.0) for name in self.facts.get("plainSizes", ())]
+        return plain + [
             VmSize(one.name, one.family, one.cores, int(one.gpus), float(one.memory_gb or 0))
             for one in found
         ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from provisioner.errors.cloud import CloudError, ServiceFault
-from provisioner.observe import observe_tagged
+from provisioner.observe import observe_everything, observe_tagged
 from provisioner.resources import (
     TAG_STACK,
     Kind,
@@ -24,6 +24,17 @@ from tests.fakes import FakeCloud
 OPEN = WorkspaceId("sub-a", "rg", "open")
 CLOSED = WorkspaceId("sub-a", "rg", "closed")
 NO = CloudError(ServiceFault(403, "AuthorizationFailed", "no"))
+
+
+class Listless(FakeCloud):
+    """Lists no serverless endpoints, with a 404 of this code."""
+
+    code = "NotFound"
+
+    async def serverless_endpoints(
+        self, workspace: WorkspaceId
+    ) -> Sequence[Live[ServerlessEndpoint]]:
+        raise CloudError(ServiceFault(404, self.code, "no"))
 
 
 class Guarded(FakeCloud):
@@ -70,3 +81,12 @@ def test_a_subscription_that_cannot_be_searched_hides_no_other() -> None:
 def test_nothing_that_can_be_read_is_an_error() -> None:
     with pytest.raises(CloudError, match="AuthorizationFailed"):
         asyncio.run(observe_tagged(guarded("sub-a"), ["sub-a"]))
+
+
+def test_a_list_that_is_not_found_in_a_workspace_that_is_there_is_not_empty() -> None:
+    cloud = Listless(FakeClock())
+    with pytest.raises(CloudError):
+        asyncio.run(observe_everything(cloud, [OPEN]))
+    cloud.code = "InvalidResourceType"
+    seen = asyncio.run(observe_everything(cloud, [OPEN]))
+    assert seen[OPEN].serverless == ()

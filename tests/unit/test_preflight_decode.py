@@ -238,3 +238,8 @@ def test_the_quoted_errors_are_all_decoded() -> None:
         whole = " ".join(one["message"] for one in texts)
         code = texts[-1]["code"]
         assert decode(fault(code, whole, recorded["statusCode"])).code.id == meaning, name
+
+
+def test_what_a_server_does_not_implement_is_no_temporary_fault() -> None:
+    assert decode(fault("HTTP501", status=501)).code.id == "service.unknown"
+    assert decode(fault("HTTP500", status=500)).code.id == "service.temporary"

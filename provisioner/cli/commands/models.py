@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -27,6 +27,7 @@ from provisioner.errors import ExitCode, Failed, Problem, Severity, UsageError
 from provisioner.errors.cloud import CloudError
 from provisioner.errors.decode import decode
 from provisioner.manifest.near import near
+from provisioner.preflight.case import listed
 from provisioner.preflight.subscription import MACHINE_LEARNING
 from provisioner.resources import AgreementId, MarketplacePlan, ModelRef, normal_region
 
@@ -70,8 +71,8 @@ class _Filter:
 def list_models(ctx: click.Context, /, **options: object) -> int:
     """List models, one to a line.
 
-    The shipped catalogue is joined with the names that the registries hold today; where Azure
-    cannot be reached, it is shown alone.
+    The shipped catalogue is joined with the names that the registries hold today; where neither
+    Azure nor a registry can be reached, it is shown alone.
     """
     chosen = _Filter(
         _text(options["region"]),
@@ -109,12 +110,17 @@ async def _list(flow: Flow, chosen: _Filter, form: str) -> int:
         show([replace(one, severity=Severity.WARNING) for one in error.problems], flow.session)
         _print_list(form, [one for one in _shipped() if chosen.fits(one)])
         return ExitCode.DONE
-    problems = [one for one in answers if isinstance(one, Problem)]
-    if len(problems) == len(answers):
+    unread = {
+        one: answer
+        for one, answer in zip(wanted, answers, strict=True)
+        if isinstance(answer, CloudError)
+    }
+    problems = _silent(unread)
+    if len(unread) == len(answers) and not any(chosen.fits(one) for one in _shipped()):
         raise Failed(*problems)
     entries = {one.short.lower(): one for one in _shipped()}
     for registry, names in zip(wanted, answers, strict=True):
-        for name in () if isinstance(names, Problem) else names:
+        for name in () if isinstance(names, CloudError) else names:
             entries.setdefault(f"{registry}/{name}".lower(), Entry(registry, name))
     ordered = sorted(entries.values(), key=lambda one: one.short.lower())
     show([replace(one, severity=Severity.WARNING) for one in problems], flow.session)
@@ -122,20 +128,34 @@ async def _list(flow: Flow, chosen: _Filter, form: str) -> int:
     return ExitCode.DONE
 
 
-async def _names(cloud: CloudReader, registry: str) -> Sequence[str] | Problem:
+async def _names(cloud: CloudReader, registry: str) -> Sequence[str] | CloudError:
     try:
         return await cloud.models(registry)
     except CloudError as error:
-        return _unanswered(error, registry)
+        return error
 
 
-def _unanswered(error: CloudError, registry: str) -> Problem:
-    """What a registry's refusal means; of one that does not exist, which ones the catalogue has."""
-    problem = decode(error.fault, context=f"the registry {registry}")
-    if error.fault.status != 404:
+def _silent(unread: Mapping[str, CloudError]) -> list[Problem]:
+    """One problem for all registries that refuse for the same reason."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for registry, error in unread.items():
+        found.setdefault((error.fault.status, error.fault.code), []).append(registry)
+    return [_unanswered(unread[names[0]], *names) for names in found.values()]
+
+
+def _unanswered(error: CloudError, *registries: str) -> Problem:
+    """What the refusal of registries means; where they do not exist, which the catalogue has."""
+    several = len(registries) > 1
+    noun = "the registries" if several else "the registry"
+    fault = replace(error.fault, resource=None) if several else error.fault
+    problem = decode(fault, context=f"{noun} {listed(registries)}")
+    if fault.status != 404:
         return problem
-    known = ", ".join(sorted(catalog.load().registries))
-    return replace(problem, hint=f"check the registry's name; the catalogue knows {known}")
+    known = catalog.load().registries
+    if all(registry.lower() in known for registry in registries):
+        return replace(problem, hint="nothing to do, if this Azure has no model registries")
+    names = ", ".join(sorted(known))
+    return replace(problem, hint=f"check the registry's name; the catalogue knows {names}")
 
 
 def _print_list(form: str, entries: Sequence[Entry]) -> None:
@@ -185,7 +205,12 @@ async def _show(
         try:
             registered = await cloud.model(ref)
         except CloudError as error:
-            raise Failed(_unanswered(error, ref.registry)) from error
+            problem = _unanswered(error, ref.registry)
+            if entry.known is None:
+                raise Failed(problem) from error
+            # As in a list: the shipped catalogue is still worth reading.
+            show([replace(problem, severity=Severity.WARNING)], flow.session)
+            registered = None
         if registered is None and entry.known is None:
             raise UsageError(_unknown(ref))
         entry = replace(entry, registered=registered)
