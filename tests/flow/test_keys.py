@@ -58,7 +58,9 @@ class Caller(threading.Thread):
         trust = ssl.create_default_context(cafile=self._folder.ca)
         body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
         with httpx.Client(verify=trust) as client:
-            while not self._over.wait(0.02):
+            over = False
+            while not over:
+                over = self._over.wait(0.02)  # and one call more, with what is in force at the end
                 told = self._folder.variables(f"out/{self._name}.env")
                 key = told["AZURE_INFERENCE_CREDENTIAL"]
                 reply = client.post(
