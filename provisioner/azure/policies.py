@@ -126,8 +126,12 @@ def _is_arms_own(fault: ServiceFault, remaining: float | None, bucket: Bucket) -
 _THROTTLED: Final = "SubscriptionRequestsThrottled"
 
 
-MICROSOFT: Final = ("azure.com", "usgovcloudapi.net", "chinacloudapi.cn", "microsoftazure.de")
-"""Domains of Microsoft's Azure Resource Managers, in all its clouds."""
+MICROSOFT: Final = (
+    *("management.azure.com", "management.usgovcloudapi.net"),
+    *("management.chinacloudapi.cn", "management.microsoftazure.de"),
+)
+"""Microsoft's Azure Resource Managers in all its clouds, and what is below them. Not the domains
+above: `cloudapp.azure.com` has hosts of everybody."""
 
 
 def is_within(address: str, domains: tuple[str, ...]) -> bool:

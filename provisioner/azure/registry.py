@@ -54,7 +54,10 @@ _ABOVE: Final = frozenset(
 _NO_REGISTRY: Final = re.compile(
     r"\s*(?:the )?registry\b.{0,100}\bnot\b", re.IGNORECASE | re.DOTALL
 )
-_MICROSOFT: Final = (*MICROSOFT, "azureml.ms", "azureml.net", "ml.azure.us", "ml.azure.cn")
+_MICROSOFT: Final = (
+    *MICROSOFT,
+    *("azureml.ms", "azureml.net", "ml.azure.com", "ml.azure.us", "ml.azure.cn"),
+)
 _SKU: Final = re.compile(r"\bStandard_\w+", re.IGNORECASE)
 
 

@@ -26,6 +26,8 @@ from azure.identity import CredentialUnavailableError
 from provisioner.azure import Patience, Settings, connect
 from provisioner.azure.client import make_session, make_transport
 from provisioner.azure.credentials import Blocking, Tokens, refused
+from provisioner.azure.policies import MICROSOFT as ARM_HOSTS
+from provisioner.azure.policies import is_within
 from provisioner.errors import ExitCode, ProvisionError
 from provisioner.errors.cloud import CloudError, Verdict
 from provisioner.resources import Secret
@@ -341,6 +343,22 @@ async def test_a_host_that_asks_for_microsofts_token_does_not_get_one(
     assert code == "azure.foreign-login"
     assert raised.exit_code is ExitCode.USAGE
     assert all("authorization" not in asked.headers for asked in azure.script.asked)
+
+
+@pytest.mark.parametrize(
+    ("address", "theirs"),
+    [
+        ("https://management.azure.com", True),
+        ("https://eastus.management.azure.com", True),
+        ("https://management.usgovcloudapi.net", True),
+        ("https://mine.eastus.cloudapp.azure.com", False),
+        ("https://management.azure.com.example", False),
+    ],
+)
+def test_an_address_below_a_domain_of_microsofts_need_not_be_microsofts(
+    address: str, theirs: bool
+) -> None:
+    assert is_within(address, ARM_HOSTS) is theirs
 
 
 @pytest.mark.parametrize("described", MICROSOFT)

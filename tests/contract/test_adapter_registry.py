@@ -165,6 +165,7 @@ async def test_a_discovery_that_leads_nowhere_is_unreadable(
     [
         ("https://eastus.api.azureml.ms", "https://cert-eastus2.experiments.azureml.net/", True),
         ("https://eastus.api.azureml.ms", "https://azureml.net.example/", False),
+        ("https://eastus.api.azureml.ms", "https://mine.eastus.cloudapp.azure.com/", False),
         ("https://usgovarizona.api.ml.azure.us", "https://virginia.api.ml.azure.us/", True),
         ("https://usgovarizona.api.ml.azure.us", "https://localhost/", False),
         ("https://localhost:8443", "https://registries.internal:444/", True),
