@@ -35,22 +35,33 @@ def arranged(plan: Plan, desired: Desired, observed: Observed, facts: Constraint
     """The plan, its steps in an order in which cores and counts suffice if there is one, with a
     warning of each removal that others wait for."""
     case = Case.build(plan, desired, observed, facts)
-    order = Order.of(plan.steps)
+    first = order = Order.of(plan.steps)
     rooms = [short.room for short in shortages(case) if not short.blocks]
     rooms += crowded(case, order)
-    told = [problem for room in rooms for problem in _told(case, room, order)]
+    told: list[Problem] = []
     for room in rooms:
-        room.arrange(order)
+        tried = order.copy()
+        room.arrange(tried)
+        if _spoils(tried, order, rooms):
+            continue
+        order = tried
+        told += _told(case, room, first)
     if not order.changed:
         return plan
     steps = ordered(order.applied(plan.steps))
     return replace(plan, steps=steps, notices=(*plan.notices, *dict.fromkeys(told)))
 
 
+def _spoils(tried: Order, order: Order, rooms: Sequence[Room]) -> bool:
+    """Whether something that might fit in `order` surely does not as tried: two deployments that
+    change places delete at a time, or never."""
+    return any(room.least(tried) > max(room.free, room.least(order)) for room in rooms)
+
+
 def _told(case: Case, room: Room, order: Order) -> Iterator[Problem]:
     """Shrinking and waiting interrupt nobody, nor does a removal whose successor came first."""
     steps = {step.id: step for step in case.plan.steps}
-    early = [id for id in room.givers if order.before(id).isdisjoint(room.takers)]
+    early = [id for id in room.givers if not order.follows(id, room.takers)]
     old = [steps[id] for id in early if isinstance(steps[id], Delete | Replace)]
     new = [steps[id] for id in room.takers]
     if old:
