@@ -63,6 +63,44 @@ async def _findings(case: dict[str, Any], *, about_consent: bool) -> str:
     return "\n".join(problem_text(one) for one in told)
 
 
+_WORKSPACE = """\
+apiVersion: provisioner.azureml/v1
+kind: Workspace
+metadata: {name: ml-prod}
+spec:
+  subscriptionId: 11111111-1111-1111-1111-111111111111
+  resourceGroup: rg-ml-prod
+  workspaceName: mlw-prod
+  region: eastus2
+"""
+_DEPLOYMENT = """\
+---
+apiVersion: provisioner.azureml/v1
+kind: ModelDeployment
+metadata: {name: new-NUMBER}
+spec:
+  workspace: ml-prod
+  model: azureml/Phi-4/versions/5
+  target:
+    managedCompute: {endpointName: phi, instanceType: Standard_NC24ads_A100_v4, traffic: 0}
+"""
+
+
+@pytest.mark.parametrize(("state", "many"), [("Deleting", False), ("Succeeded", True)])
+def test_what_goes_with_its_endpoint_is_not_counted_beside_what_is_made(
+    state: str, *, many: bool
+) -> None:
+    """An endpoint may have 20 deployments: 11 of one that is going and 10 of the next do not add
+    up, though no step of the plan deletes the 11."""
+    size, model = "Standard_NC24ads_A100_v4", "azureml/Phi-4/versions/5"
+    common = {"endpoint": "phi", "endpointState": state, "model": model, "size": size}
+    live = [{"name": f"old-{number}", **common} for number in range(11)]
+    text = "".join(_DEPLOYMENT.replace("NUMBER", str(number)) for number in range(10))
+    case = {"facts": {"live": {"deployments": live}}, "manifest": _WORKSPACE + text}
+    found = asyncio.run(_findings(case, about_consent=False))
+    assert ("preflight.too-many" in found) is many
+
+
 def _snake(key: str) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in key)
 
