@@ -15,7 +15,7 @@ from provisioner.cloud import Observed
 from provisioner.desired import Desired
 from provisioner.errors import Problem, Severity, Who, define
 from provisioner.plan import Plan, Step, ordered
-from provisioner.plan.steps import Delete, Replace
+from provisioner.plan.steps import Delete, Replace, SetTraffic
 from provisioner.preflight.case import Case, listed
 from provisioner.preflight.constraints import Constraints
 from provisioner.preflight.limits import crowded
@@ -48,8 +48,24 @@ def arranged(plan: Plan, desired: Desired, observed: Observed, facts: Constraint
         told += _told(case, room, first)
     if not order.changed:
         return plan
-    steps = ordered(order.applied(plan.steps))
+    tried = order.copy()
+    _hold_back(plan, tried)
+    steps = ordered((order if _spoils(tried, order, rooms) else tried).applied(plan.steps))
     return replace(plan, steps=steps, notices=(*plan.notices, *dict.fromkeys(told)))
+
+
+def _hold_back(plan: Plan, order: Order) -> None:
+    """What takes the traffic off a deployment that is replaced waits with the replacement: until
+    there is room for that, the old one serves."""
+    diversions = {step.id: step.target for step in plan.steps if isinstance(step, SetTraffic)}
+    waiting: dict[tuple[str, ...], list[str]] = {}
+    for step in plan.steps:
+        gained = tuple(id for id in order.needs[step.id] if id not in step.needs)
+        own = [id for id in step.needs if diversions.get(id) == step.target.endpoint]
+        if gained and own:
+            waiting.setdefault(gained, []).extend(own)
+    for gained, own in waiting.items():
+        order.put_before(gained, own)
 
 
 def _spoils(tried: Order, order: Order, rooms: Sequence[Room]) -> bool:

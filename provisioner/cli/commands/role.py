@@ -72,8 +72,8 @@ def role(ctx: click.Context, /, **options: object) -> None:
     """Print the smallest custom role that these manifests need.
 
     It lets its holder create and change what the manifests name; options add what else it is for.
-    Rights on the Azure subscription
-    are in it only where a workspace has still to subscribe to an offer.
+    Rights on the Azure subscription are in it only where a workspace has still to subscribe to an
+    offer.
     """
     manifests = load(options["filenames"], options["labels"])  # type: ignore[arg-type]
     session = session_of(ctx)
