@@ -202,7 +202,7 @@ def _stale(what: str, before: Mapping[str, str], plan: Plan) -> Problem:
         STALE,
         what,
         "plan and review again",
-        details=tuple(details or ["the same steps, with other values"]),
+        details=tuple(details or ["the same steps, with other values or in another order"]),
     )
 
 

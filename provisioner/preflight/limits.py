@@ -8,7 +8,8 @@ deployment are limited by the manifest's schema already.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from provisioner.catalog import LIMITS
@@ -21,6 +22,7 @@ from provisioner.preflight.constraints import Unread
 from provisioner.preflight.room import Order, Room
 from provisioner.resources import (
     OWN_TAGS,
+    AnyLive,
     Kind,
     ResourceId,
     ServerlessEndpoint,
@@ -137,7 +139,7 @@ class _Tally:
     @property
     def room(self) -> Room:
         takers = {step.id: 1 for step in self.new}
-        return Room(self.limit - self.live, takers, dict.fromkeys(self.gone, 1))
+        return Room(self.limit - self.live, takers, Counter(self.gone))
 
     def short(self, order: Order) -> bool:
         """Whether the limit may be exceeded. More live than it allows is proof that it was
@@ -168,13 +170,19 @@ def _going(case: Case) -> Mapping[ResourceId, str]:
     }
 
 
+def _leavers(going: Mapping[ResourceId, str], lives: Sequence[AnyLive]) -> list[str]:
+    """The step by which each of the live ones goes that does; a deployment without a step of its
+    own goes with its endpoint."""
+    steps = (going.get(one.id) or going.get(one.id.endpoint) for one in lives)
+    return [step for step in steps if step is not None]
+
+
 def _by_endpoint(case: Case) -> Mapping[ResourceId, _Tally]:
     going, limit = _going(case), LIMITS.deployments_per_endpoint
     tallies: dict[ResourceId, _Tally] = {}
     for view in case.observed.values():
         for endpoint, parts in view.deployments.items():
-            gone = [going[one.id] for one in parts if one.id in going]
-            tallies[endpoint] = _Tally(limit, len(parts), gone)
+            tallies[endpoint] = _Tally(limit, len(parts), _leavers(going, parts))
     for step in _created(case, Kind.ONLINE_DEPLOYMENT):
         tallies.setdefault(step.target.endpoint, _Tally(limit)).new.append(step)
     return tallies
@@ -204,14 +212,14 @@ def _by_region(case: Case) -> Iterator[tuple[Kind, Mapping[_Region, _Tally]]]:
     ):
         tallies: dict[_Region, _Tally] = {}
         for view in case.observed.values():
-            live = (
+            live: Sequence[AnyLive] = (
                 view.endpoints
                 if kind is Kind.ONLINE_ENDPOINT
                 else [one for parts in view.deployments.values() for one in parts]
             )
             tally = tallies.setdefault(_place(case, view.id), _Tally(limit))
             tally.live += len(live)
-            tally.gone += [going[one.id] for one in live if one.id in going]
+            tally.gone += _leavers(going, live)
         for one in _unseen(case, kind):
             place = (one.id.workspace.subscription.lower(), one.region)
             tallies.setdefault(place, _Tally(limit)).live += 1

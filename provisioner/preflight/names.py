@@ -92,18 +92,22 @@ def check_names(case: Case) -> Iterator[Problem]:
 
 
 def rivals(case: Case) -> Iterator[tuple[Create, ResourceId]]:
-    """Each new endpoint with the one that has its name in its region, in a workspace of the same
-    Azure subscription that this run does not look at; as the index has it, which lags."""
+    """Each new endpoint with the one that has its name in its region, in another workspace of the
+    same Azure subscription, and not among what this run has listed: of a workspace it lists only
+    the kinds that it needs. As the index has it, which lags."""
     wanted = {
         _key(case, step.target): step
         for step in case.plan.steps
         if isinstance(step, Create)
         and step.target.kind in (Kind.SERVERLESS_ENDPOINT, Kind.ONLINE_ENDPOINT)
     }
+    seen = {live.id for view in case.observed.values() for live in view.serverless}
+    seen |= {live.id for view in case.observed.values() for live in view.endpoints}
     for answer in case.facts.placed.values():
         for one in () if isinstance(answer, Unread) else answer:
             step = wanted.get((one.id.kind, one.region, one.id.name.lower()))
-            if step is not None and one.id.workspace not in case.observed:
+            elsewhere = step is not None and one.id.workspace != step.target.workspace
+            if step is not None and elsewhere and one.id not in seen:
                 yield step, one.id
 
 

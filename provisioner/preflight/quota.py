@@ -156,7 +156,7 @@ def _short(
     least = at_best + sum(one.cores for one in demands if not one.sure)
     if least > room.free:  # with so many, the plan can be arranged
         needed = at_best
-    late = frozenset(id for id in room.givers if not order.before(id).isdisjoint(room.takers))
+    late = frozenset(id for id in room.givers if order.follows(id, room.takers))
     return Shortage(key, family, needed, least, usage, tuple(demands), room, late)
 
 

@@ -8,7 +8,8 @@ Keys of `facts` (all optional): `workspaces` {name: {region, kind, state, isolat
 `rights` {subscription|group|workspace: [{actions, notActions}] or null}; `locks`
 [{name, level, scope}]; `agreement` {accepted} or null; `unread` [questions], by a 403, `unserved`
 [questions], by a 404 without a word; `plainSizes` [names] of sizes without family and cores; `live`
-{serverless: [{name, model, state, otherTags, …}], deployments: [{name, endpoint, model, …}]};
+{serverless: [{name, model, state, otherTags, …}],
+deployments: [{name, endpoint, endpointState, model, …}]};
 `elsewhere` {workspace: region}, `elsewhereKinds` {workspace: kind}; `placed`
 [{workspace, name, serverless, region, state, gone, count}]: endpoints of workspaces that no
 manifest names.
@@ -136,7 +137,10 @@ class FactCloud:
 
     async def online_endpoints(self, workspace: WorkspaceId) -> Sequence[Live[OnlineEndpoint]]:
         self._asked("onlineEndpoints", f"GET {workspace}")
-        names = dict.fromkeys(one["endpoint"] for one in self._live("deployments"))
+        states = {
+            one["endpoint"]: one.get("endpointState", "Succeeded")
+            for one in self._live("deployments")
+        }
         return [
             Live(
                 OnlineEndpoint(
@@ -145,9 +149,9 @@ class FactCloud:
                     traffic={one["name"]: 100 for one in self._live("deployments")[:1]},
                     tags=_tags({"name": name}),
                 ),
-                State.SUCCEEDED,
+                State(state),
             )
-            for name in names
+            for name, state in states.items()
         ]
 
     async def online_deployments(self, endpoint: ResourceId) -> Sequence[Live[OnlineDeployment]]:

@@ -36,6 +36,16 @@ def test_a_plan_reads_back_and_is_fresh_a_day_later() -> None:
     assert any(line.startswith("newly planned: create online endpoint") for line in problem.details)
 
 
+def test_another_order_of_the_same_steps_is_said_to_be_one() -> None:
+    """As when others have taken the quota that the plan found free: something must go first."""
+    *others, last = FIRST.steps
+    saved = load(save(FIRST, BASIS), "plan.json")
+    with pytest.raises(Refused) as refused:
+        require_fresh(saved, replace(FIRST, steps=(*others, replace(last, needs=()))))
+    (problem,) = refused.value.problems
+    assert problem.details == ("the same steps, with other values or in another order",)
+
+
 @pytest.mark.parametrize("missing", ["plan", "files", "options", "sources", "digest", "cloud"])
 def test_a_seal_that_was_made_by_hand_gets_nobody_further(missing: str) -> None:
     body = json.loads(save(FIRST, BASIS))

@@ -19,11 +19,13 @@ import yaml
 
 from provisioner import manifest
 from provisioner.cli.render.problems import problem_text
-from provisioner.desired import desired
+from provisioner.cloud import Observed
+from provisioner.desired import Desired, desired
 from provisioner.observe import constraints, observe
 from provisioner.plan import Options as Planning
-from provisioner.plan import destroy, plan, resolve
-from provisioner.preflight import CHECKS, Options, arranged, check
+from provisioner.plan import Plan, destroy, plan, resolve
+from provisioner.plan.steps import Delete, Replace
+from provisioner.preflight import CHECKS, Constraints, Options, arranged, check
 from provisioner.preflight.consent import TERMS_ACCEPTED
 from tests.unit.preflight_cloud import FactCloud
 
@@ -45,9 +47,11 @@ def test_case(path: Path) -> None:
     assert found == case["expected"], case["reason"]
 
 
-async def _findings(case: dict[str, Any], *, about_consent: bool) -> str:
+async def _arranged(
+    case: dict[str, Any], options: Options
+) -> tuple[Plan, Desired, Observed, Constraints]:
+    """The plan as it would be carried out, with what it rests on."""
     cloud = FactCloud(case.get("facts") or {})
-    options = Options(**{_snake(key): value for key, value in case.get("options", {}).items()})
     loaded = manifest.load(["-"], stdin=io.StringIO(case["manifest"]))
     wanted = desired(loaded, stack="default", accept_terms=case.get("acceptTerms", True))
     observed = await observe(cloud, wanted, whole=case.get("prune", False))
@@ -57,10 +61,79 @@ async def _findings(case: dict[str, Any], *, about_consent: bool) -> str:
         steps = plan(wanted, observed, NOW, Planning(prune=case.get("prune", False)))
     facts = await constraints(cloud, steps, observed, wanted, options)
     steps = arranged(resolve(steps, facts.versions()), wanted, observed, facts)
+    return steps, wanted, observed, facts
+
+
+async def _findings(case: dict[str, Any], *, about_consent: bool) -> str:
+    options = Options(**{_snake(key): value for key, value in case.get("options", {}).items()})
+    steps, wanted, observed, facts = await _arranged(case, options)
     findings = check(steps, wanted, observed, facts, options)
     # The note on accepted terms is in every case that buys; only the consent cases are about it.
     told = [one for one in findings if about_consent or one.code is not TERMS_ACCEPTED]
     return "\n".join(problem_text(one) for one in told)
+
+
+_WORKSPACE = """\
+apiVersion: provisioner.azureml/v1
+kind: Workspace
+metadata: {name: ml-prod}
+spec:
+  subscriptionId: 11111111-1111-1111-1111-111111111111
+  resourceGroup: rg-ml-prod
+  workspaceName: mlw-prod
+  region: eastus2
+"""
+_DEPLOYMENT = """\
+---
+apiVersion: provisioner.azureml/v1
+kind: ModelDeployment
+metadata: {name: new-NUMBER}
+spec:
+  workspace: ml-prod
+  model: azureml/Phi-4/versions/5
+  target:
+    managedCompute: {endpointName: phi, instanceType: Standard_NC24ads_A100_v4, traffic: 0}
+"""
+
+
+@pytest.mark.parametrize(("state", "many"), [("Deleting", False), ("Succeeded", True)])
+def test_what_goes_with_its_endpoint_is_not_counted_beside_what_is_made(
+    state: str, *, many: bool
+) -> None:
+    """An endpoint may have 20 deployments: 11 of one that is going and 10 of the next do not add
+    up, though no step of the plan deletes the 11."""
+    size, model = "Standard_NC24ads_A100_v4", "azureml/Phi-4/versions/5"
+    common = {"endpoint": "phi", "endpointState": state, "model": model, "size": size}
+    live = [{"name": f"old-{number}", **common} for number in range(11)]
+    text = "".join(_DEPLOYMENT.replace("NUMBER", str(number)) for number in range(10))
+    case = {"facts": {"live": {"deployments": live}}, "manifest": _WORKSPACE + text}
+    found = asyncio.run(_findings(case, about_consent=False))
+    assert ("preflight.too-many" in found) is many
+
+
+def test_what_waits_for_room_serves_meanwhile() -> None:
+    """phi moves to the size of what is pruned: traffic leaves it only when that is gone."""
+    model = "azureml/Phi-4/versions/5"
+    a100, h100 = "Standard_NC24ads_A100_v4", "Standard_NC40ads_H100_v5"
+    live = [
+        {"name": "phi", "endpoint": "phi", "model": model, "size": h100},
+        {"name": "old", "endpoint": "old", "model": model, "size": a100},
+    ]
+    cores = {"eastus2": {"standardNCADSA100v4Family": "24/24"}}
+    wish = _DEPLOYMENT.replace("new-NUMBER", "phi").replace("traffic: 0", "traffic: 100")
+    case = {"facts": {"live": {"deployments": live}, "cores": cores}, "prune": True}
+    steps, *_ = asyncio.run(_arranged({**case, "manifest": _WORKSPACE + wish}, Options()))
+    needs = {step.id: step.needs for step in steps.steps}
+    (replaced,) = (step for step in steps.steps if isinstance(step, Replace))
+    (gone,) = (
+        step.id
+        for step in steps.steps
+        if isinstance(step, Delete) and step.target.name == "old" and step.target.parent
+    )
+    assert gone in needs[replaced.id]
+    diverted = [id for id in replaced.needs if id.startswith("drain:")]
+    assert diverted
+    assert all(gone in needs[id] for id in diverted)
 
 
 def _snake(key: str) -> str:
