@@ -123,10 +123,6 @@ class Loaded(Generic[T]):
         """
         return self.place.value(*path)
 
-    def key_position(self, *path: str | int) -> Position:
-        """Like `position`, of the key itself."""
-        return self.place.key(*path)
-
 
 @dataclass(frozen=True, slots=True)
 class Manifests:

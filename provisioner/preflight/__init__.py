@@ -19,10 +19,11 @@ from provisioner.preflight.findings import Findings, blocking, sorted_findings
 from provisioner.preflight.lifetime import check_lifetimes
 from provisioner.preflight.limits import check_limits
 from provisioner.preflight.locks import check_locks
-from provisioner.preflight.model import check_models, unanswered
+from provisioner.preflight.model import check_models
 from provisioner.preflight.names import check_names
 from provisioner.preflight.quota import check_quota
 from provisioner.preflight.region import check_regions
+from provisioner.preflight.registry import check_registries, unanswered
 from provisioner.preflight.rights import check_rights
 from provisioner.preflight.role import CustomRole, Errands, roles, smallest_role
 from provisioner.preflight.subscription import check_providers, check_subscriptions
@@ -49,6 +50,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_subscriptions,
     check_providers,
     check_regions,
+    check_registries,
     check_models,
     check_quota,
     check_limits,

@@ -1,36 +1,19 @@
-"""Checks of the model: there, alive, on a target and a machine that it can run on. Pure."""
+"""Checks of the model: alive, on a target and a machine that it can run on. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import date
 
-from provisioner.catalog import CatalogModel, Lifecycle, Stage, furthest, load
-from provisioner.desired import Desired
+from provisioner.catalog import Lifecycle, Stage, furthest
 from provisioner.errors import Position, Problem, Severity, Who, define
-from provisioner.manifest.codes import UNKNOWN_MODEL
 from provisioner.plan import Step
 from provisioner.plan.steps import Create, Replace
-from provisioner.preflight.case import UNSERVED, Case, known_model, listed, unread
-from provisioner.preflight.constraints import Constraints, Unread, key_of
-from provisioner.preflight.findings import Findings
+from provisioner.preflight.case import Case, known_model, listed, unread
+from provisioner.preflight.constraints import Unread
 from provisioner.preflight.sizes import allow_list, allowed_sizes, minimum, size_of, too_small
 from provisioner.resources import ModelRef, OnlineDeployment, ServerlessEndpoint
 
-MODEL_MISSING = define(
-    "preflight.model-missing",
-    "the registry has no such model",
-    "The registry was asked for the model, or for the version of it, and has none.",
-    Who.AUTHOR,
-)
-VERSION_UNKNOWN = define(
-    "preflight.model-version-unknown",
-    "the model's latest version could not be found out",
-    "A deployment on managed compute runs one version of its model. The manifest leaves it to the "
-    "registry, and the registry did not tell.",
-    Who.AUTHOR,
-)
 MODEL_TARGET = define(
     "preflight.model-target",
     "the model is not known to run on this target",
@@ -69,13 +52,11 @@ SHARED_CAPACITY = define(
     Who.AUTHOR,
 )
 
-_NOT_ASKED = object()
 _SIZE = ("spec", "target", "managedCompute", "instanceType")
 
 
 def check_models(case: Case) -> Iterator[Problem]:
     """Everything about the models of new endpoints and deployments."""
-    yield from _unasked(case)
     for step in case.new():
         resource = step.resource
         if not isinstance(resource, ServerlessEndpoint | OnlineDeployment):
@@ -83,7 +64,6 @@ def check_models(case: Case) -> Iterator[Problem]:
         model = resource.model
         if not model.registry:
             continue
-        yield from _existence(case, step, model)
         yield from _target(case, step, model)
         lifecycle = _lifecycle(case, model, serverless=isinstance(resource, ServerlessEndpoint))
         if lifecycle is not None:
@@ -96,135 +76,6 @@ def check_models(case: Case) -> Iterator[Problem]:
             yield unread(answer, f"the VM sizes of {region}")
     if case.options.thorough:
         yield from _running(case)
-
-
-def _judged(case: Case) -> Iterator[tuple[ModelRef, bool, Position | None]]:
-    """The models that are judged: whether the registry must tell their version, and where they are
-    written."""
-    for step in case.new():
-        one = step.resource
-        if isinstance(one, ServerlessEndpoint | OnlineDeployment):
-            unsent = one.model.version is None and isinstance(one, OnlineDeployment)
-            yield one.model, unsent, case.at(step, "spec", "model")
-    if case.options.thorough:
-        for wish in case.desired.serverless:
-            yield wish.resource.model, False, wish.origin.at("spec", "model")
-        for wanted in case.desired.endpoints:
-            for part in wanted.deployments:
-                yield part.resource.model, False, part.origin.at("spec", "model")
-
-
-def _unasked(case: Case) -> Iterator[Problem]:
-    """What the registries did not tell. Of models that nothing is known of for the same reason, one
-    note tells, whatever their registries: as a rule none of these is reached from here."""
-    blocking: dict[str, Problem] = {}
-    silent: dict[tuple[int, str], dict[str, tuple[Unread, ModelRef, Position | None]]] = {}
-    for model, unsent, position in _judged(case):
-        key = key_of(model)
-        answer = case.facts.models.get(key)
-        if not isinstance(answer, Unread):
-            continue
-        if unsent:
-            blocking.setdefault(key, _version_unknown(answer, model, position))
-            continue
-        why = (answer.fault.status, answer.fault.code)
-        silent.setdefault(why, {}).setdefault(key, (answer, model, position))
-    yield from blocking.values()
-    for found in silent.values():
-        told = [entry for key, entry in found.items() if key not in blocking]
-        if not told:
-            continue
-        answer, _, position = told[0]
-        names = listed([model.short for _, model, _ in told], 5)
-        subject = f"the model{'s' if len(told) > 1 else ''} {names}"
-        yield _registry_silent(answer, subject, [model for _, model, _ in told], position)
-
-
-def _registry_silent(
-    answer: Unread, what: str, models: Sequence[ModelRef], position: Position | None
-) -> Problem:
-    """A note that `what` was not judged, as of a registry: whom it does not let in is not helped by
-    a role in the workspace, and not every Azure has registries."""
-    note = unread(answer, what, position)
-    excuse, remedy = _mend(answer, models)
-    hint = f"nothing to do, if {excuse}; else {remedy}" if excuse else note.hint
-    several = len({model.registry.lower() for model in models}) > 1
-    return replace(note, hint=hint, resource=None if several else note.resource)
-
-
-def _mend(answer: Unread, models: Sequence[ModelRef]) -> tuple[str, str]:
-    """When an answer that did not come is in order, and how to get it otherwise; both empty where
-    a registry is as any other service."""
-    named = list(dict.fromkeys(model.registry for model in models))
-    names = f"the {'registries' if len(named) > 1 else 'registry'} {listed(named, 5)}"
-    status = answer.fault.status
-    if status in (401, 403):
-        return "Azure's own registry is meant", f"have reading granted on {names}"
-    if status in UNSERVED:
-        return "this Azure has no model registries", f"check the spelling of {names}"
-    if status == 0:
-        only = "a firewall lets only Azure Resource Manager through"
-        return only, "check the network and the proxy (HTTPS_PROXY)"
-    return "", ""
-
-
-def _existence(case: Case, step: Create | Replace, model: ModelRef) -> Iterator[Problem]:
-    key = key_of(model)
-    if case.facts.models.get(key, _NOT_ASKED) is not None:
-        return
-    position = case.at(step, "spec", "model")
-    latest = case.facts.registry_model(model)
-    if latest is not None:
-        yield Problem(
-            MODEL_MISSING,
-            f"{model.name} has no version {model.version}; the latest is {latest.ref.version}",
-            f"write model: {latest.ref.versioned_id}",
-            position=position,
-        )
-        return
-    known = known_model(model)
-    yield _unknown(model, position) if known is None else _withdrawn(case, step, known, position)
-
-
-def _unknown(model: ModelRef, position: Position | None) -> Problem:
-    near = [name for name in load().near(model.id) if name.lower() != model.short.lower()]
-    return Problem(
-        MODEL_MISSING,
-        f"the registry {model.registry} has no model {model.short.partition('/')[2]}",
-        (f"did you mean {near[0]}? " if near else "")
-        + f"list them: provision models list --search {model.name[:20]}",
-        position=position,
-    )
-
-
-def _withdrawn(
-    case: Case, step: Create | Replace, known: CatalogModel, position: Position | None
-) -> Problem:
-    """The catalogue is a copy, the registry is not. A serverless model needs nothing from it but to
-    be there, so that whoever knows better can go on."""
-    serverless = isinstance(step.resource, ServerlessEndpoint)
-    ignored = serverless and case.options.ignore_lifecycle
-    return Problem(
-        MODEL_MISSING,
-        f"the registry {known.registry} has no model {known.name} now; it had one in the catalogue "
-        f"of {known.dated}",
-        "deploy another model: provision models list"
-        + ("; or try all the same with --ignore-lifecycle" if serverless and not ignored else ""),
-        severity=Severity.WARNING if ignored else Severity.ERROR,
-        position=position,
-    )
-
-
-def _version_unknown(answer: Unread, model: ModelRef, position: Position | None) -> Problem:
-    """Conclusive: without a version there is nothing that could be sent."""
-    note = unread(answer, f"the latest version of {model.short}", position)
-    _, remedy = _mend(answer, [model])
-    return replace(
-        note,
-        code=VERSION_UNKNOWN,
-        hint=f"name the version, model: {model.id}/versions/N; or {remedy or note.hint}",
-        severity=Severity.ERROR,
-    )
 
 
 def _target(case: Case, step: Step, model: ModelRef) -> Iterator[Problem]:
@@ -384,21 +235,3 @@ def _running(case: Case) -> Iterator[Problem]:
             if one.resource.id not in changing and lifecycle is not None:
                 position = one.origin.at("spec", "model")
                 yield from _stage(case, one.resource.model, lifecycle, position, new=False)
-
-
-def unanswered(doubts: Findings, desired: Desired, facts: Constraints) -> Findings:
-    """Without the catalogue's doubts whether a registry has a model, where that has answered."""
-    if not any(one.code is UNKNOWN_MODEL for one in doubts):
-        return doubts
-    serverless = ((one.origin, one.resource.model) for one in desired.serverless)
-    managed = (
-        (one.origin, one.resource.model) for each in desired.endpoints for one in each.deployments
-    )
-    answered = {
-        origin.at("spec", "model")
-        for origin, model in (*serverless, *managed)
-        if key_of(model) in facts.models and not isinstance(facts.models[key_of(model)], Unread)
-    }
-    return tuple(
-        one for one in doubts if one.code is not UNKNOWN_MODEL or one.position not in answered
-    )

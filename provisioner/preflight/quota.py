@@ -1,32 +1,35 @@
-"""Cores: what managed compute needs of each VM family, and what is free. Pure.
+"""Whether the cores that a plan takes are free, and what to do where they are not. Pure.
 
-A deployment of n instances takes ceil(1.2 n) × cores of its family in its region, because Azure
-keeps 20 % for upgrades; some GPU families take n × cores (MicrosoftDocs/azure-ai-docs,
-includes/quota-allocation-online-deployment.md; the catalogue says which). Shared quota draws on
-another pool. What the plan frees counts: surely where it is freed before the cores are taken,
-possibly where nothing says which comes first (`arrange` then says so); only what cannot fit in any
-order is refused.
+What the plan frees counts: surely where it is freed before the cores are taken, possibly where
+nothing says which comes first (`arrange` then says so); only what cannot fit in any order is
+refused.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Final
 
-from provisioner.catalog import load
-from provisioner.cloud import RegistryModel, Usage, VmSize
+from provisioner.cloud import RegistryModel, Usage
 from provisioner.errors import Problem, Severity, Who, define
 from provisioner.plan import Step
-from provisioner.plan.steps import Await, Create, Delete, Replace, Until, Update
+from provisioner.plan.steps import Update
 from provisioner.preflight.case import NOT_CHECKED, Case, listed, plural, unread
 from provisioner.preflight.constraints import RegionKey, Unread
+from provisioner.preflight.cores import (
+    Demand,
+    Ledger,
+    arithmetic,
+    demands_by_region,
+    demands_of,
+    family_key,
+    usage_of,
+)
 from provisioner.preflight.room import Order, Room
-from provisioner.preflight.sizes import allowed_sizes, size_of
+from provisioner.preflight.sizes import allowed_sizes
 from provisioner.preflight.workspace import hosts
-from provisioner.resources import Kind, OnlineDeployment, normal_region
+from provisioner.resources import OnlineDeployment, normal_region
 
 QUOTA_SHORT = define(
     "preflight.quota-short",
@@ -38,29 +41,6 @@ QUOTA_SHORT = define(
 )
 
 INCREASE: Final = "https://ml.azure.com/quota"
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """Cores that a step takes (or gives back, when negative) of a family.
-
-    `sum` is how that number comes about; `sure` says whether they count in any case, or only if
-    what failed did hold cores.
-    """
-
-    step: Step
-    family: str
-    cores: int
-    sum: str
-    sure: bool = True
-
-
-@dataclass(slots=True)
-class _Ledger:
-    """All demands of one Azure subscription and region, per family key."""
-
-    demands: dict[str, list[Demand]] = field(default_factory=dict)
-    unknown: list[tuple[Step, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +85,12 @@ class Shortage:
 
 def check_quota(case: Case) -> Iterator[Problem]:
     """One finding per VM family and region that is short, with its arithmetic and the ways out."""
-    ledgers, order = _ledgers(case), Order.of(case.plan.steps)
+    ledgers, order = demands_by_region(case), Order.of(case.plan.steps)
     for key, ledger in ledgers.items():
         answer = case.facts.usages.get(key)
         if answer is None:
             continue
-        position = next((case.at(one.step) for one in _all(ledger)), None)
+        position = next((case.at(one.step) for one in demands_of(ledger)), None)
         if isinstance(answer, Unread):
             yield unread(answer, f"the core quota in {key[1]}", position)
             continue
@@ -131,7 +111,7 @@ def check_quota(case: Case) -> Iterator[Problem]:
 def shortages(case: Case) -> tuple[Shortage, ...]:
     """Every family that is short, as far as the facts tell: for these, other regions are asked."""
     found, order = [], Order.of(case.plan.steps)
-    for key, ledger in _ledgers(case).items():
+    for key, ledger in demands_by_region(case).items():
         answer = case.facts.usages.get(key)
         if answer is None or isinstance(answer, Unread):
             continue
@@ -173,110 +153,6 @@ def _room_for(usage: Usage, demands: Iterable[Demand]) -> Room:
     )
 
 
-def _all(ledger: _Ledger) -> Iterator[Demand]:
-    for demands in ledger.demands.values():
-        yield from demands
-
-
-def _ledgers(case: Case) -> dict[RegionKey, _Ledger]:
-    found: dict[RegionKey, _Ledger] = {}
-    for step in case.plan.steps:
-        if step.target.kind not in (Kind.ONLINE_DEPLOYMENT, Kind.ONLINE_ENDPOINT):
-            continue
-        key = (step.target.workspace.subscription, case.region(step.target.workspace))
-        _enter(case, found.setdefault(key, _Ledger()), key, step)
-    return {key: ledger for key, ledger in found.items() if ledger.demands or ledger.unknown}
-
-
-def _enter(case: Case, ledger: _Ledger, key: RegionKey, step: Step) -> None:
-    match step:
-        case Create(resource=OnlineDeployment() as one):
-            _take(case, ledger, key, step, one)
-        case Update(resource=OnlineDeployment() as one) if "instance_count" in step.fields:
-            live = case.live_deployment(step.target)
-            if live is not None:
-                _give(case, ledger, key, step, live.resource)
-            _take(case, ledger, key, step, one)
-        case Replace(resource=OnlineDeployment() as one):
-            live = case.live_deployment(step.target)
-            if live is not None:
-                # Whether a deployment that failed holds cores is not documented.
-                _give(case, ledger, key, step, live.resource, sure=not step.recovers)
-            _take(case, ledger, key, step, one)
-        case Delete() | Await(until=Until.ABSENT):
-            for live in case.live_below(step.target):
-                _give(case, ledger, key, step, live.resource)
-        case _:
-            pass
-
-
-def _take(case: Case, ledger: _Ledger, key: RegionKey, step: Step, one: OnlineDeployment) -> None:
-    if case.shared_quota(one.id.endpoint):
-        return
-    size = size_of(case, key, one.instance_type)
-    if size is None or not (size.family and size.vcpus):
-        ledger.unknown.append((step, one.instance_type))
-        return
-    cores, text = arithmetic(size, one.instance_count)
-    demand = Demand(step, size.family, cores, text)
-    ledger.demands.setdefault(family_key(size.family), []).append(demand)
-
-
-def _give(
-    case: Case,
-    ledger: _Ledger,
-    key: RegionKey,
-    step: Step,
-    one: OnlineDeployment,
-    *,
-    sure: bool = True,
-) -> None:
-    if case.drew_on_shared_quota(one.id.endpoint):
-        return
-    size = size_of(case, key, one.instance_type)
-    if size is None or not (size.family and size.vcpus):
-        return
-    cores, text = arithmetic(size, one.instance_count)
-    demand = Demand(step, size.family, -cores, text, sure)
-    ledger.demands.setdefault(family_key(size.family), []).append(demand)
-
-
-def arithmetic(size: VmSize, count: int) -> tuple[int, str]:
-    """Cores that `count` instances take, and how: `2 × 24 cores + 20 % = 72`.
-
-    Azure reserves another 20 % for upgrades, rounded up to whole instances, except on the sizes
-    that its SKU list exempts (includes/quota-allocation-online-deployment.md of
-    MicrosoftDocs/azure-ai-docs).
-    """
-    known = load().sku(size.name)
-    if known is not None and known.reserve_exempt:
-        return count * size.vcpus, f"{count} × {size.vcpus} cores = {count * size.vcpus}"
-    cores = -(-count * 6 // 5) * size.vcpus
-    return cores, f"{count} × {size.vcpus} cores + 20 % = {cores}"
-
-
-@lru_cache(maxsize=1024)
-def family_key(name: str) -> str:
-    """What the spellings of one VM family have in common.
-
-    `standardDSv2Family`, `Standard DSv2 Family` and `Standard DSv2 Family Cluster Dedicated vCPUs`
-    are one; blanks, underscores and hyphens do not count (AZURE.md §8).
-    """
-    plain = re.sub(r"[\s_\-]+", "", name).lower()
-    plain = re.sub(r"(?:cluster)?dedicatedv?cpus$|vcpus$", "", plain)
-    return plain.removeprefix("standard").removesuffix("family")
-
-
-def usage_of(family: str, usages: Iterable[Usage]) -> Usage | None:
-    """The usage row of a family: by the last part of its id, else by its name. A limit below zero
-    is none that could be exceeded."""
-    wanted = family_key(family)
-    rows = [one for one in usages if one.limit >= 0]
-    fits = [one for one in rows if family_key(one.id) == wanted]
-    fits = fits or [one for one in rows if family_key(one.name) == wanted]
-    return min(fits, key=lambda one: one.limit - one.used, default=None)
-
-
 def _not_judged(case: Case, step: Step, why: str) -> Problem:
     return Problem(
         NOT_CHECKED,
@@ -288,7 +164,7 @@ def _not_judged(case: Case, step: Step, why: str) -> Problem:
     )
 
 
-def _finding(case: Case, short: Shortage, ledgers: Mapping[RegionKey, _Ledger]) -> Problem:
+def _finding(case: Case, short: Shortage, ledgers: Mapping[RegionKey, Ledger]) -> Problem:
     takers = short.takers
     first = takers[0]
     key = "instanceCount" if isinstance(first.step, Update) else "instanceType"
@@ -332,7 +208,7 @@ def _lines(short: Shortage) -> tuple[str, ...]:
     return (*lines, f"{how} {short.needed}, free {short.free}")
 
 
-def _ways_out(case: Case, short: Shortage, ledgers: Mapping[RegionKey, _Ledger]) -> str:
+def _ways_out(case: Case, short: Shortage, ledgers: Mapping[RegionKey, Ledger]) -> str:
     """Shared quota, another size, another region, an increase: whatever applies, best first.
 
     Each is enough by itself: what this run takes elsewhere is not counted as free there, and one
@@ -383,15 +259,15 @@ def _model(case: Case, demand: Demand) -> RegistryModel | None:
     return case.facts.registry_model(resource.model)
 
 
-def _room(usage: Usage, family: str, key: RegionKey, ledgers: Mapping[RegionKey, _Ledger]) -> int:
+def _room(usage: Usage, family: str, key: RegionKey, ledgers: Mapping[RegionKey, Ledger]) -> int:
     """Cores of a family that are free, less those that this run takes there."""
-    ledger = ledgers.get(key) or _Ledger()
+    ledger = ledgers.get(key) or Ledger()
     demands = ledger.demands.get(family, ())
     return usage.limit - usage.used - max(0, sum(one.cores for one in demands if one.sure))
 
 
 def _sizes_way(
-    case: Case, short: Shortage, mover: Demand, ledgers: Mapping[RegionKey, _Ledger]
+    case: Case, short: Shortage, mover: Demand, ledgers: Mapping[RegionKey, Ledger]
 ) -> Iterator[str]:
     """Other sizes that the model allows and that fit into what is free here."""
     usages = case.facts.usages.get(short.key)
@@ -418,9 +294,7 @@ def _sizes_way(
         yield f"use instanceType {named}{_whose(short, [mover])}"
 
 
-def _regions_way(
-    case: Case, short: Shortage, ledgers: Mapping[RegionKey, _Ledger]
-) -> Iterator[str]:
+def _regions_way(case: Case, short: Shortage, ledgers: Mapping[RegionKey, Ledger]) -> Iterator[str]:
     """Regions of the caller's own workspaces where the family has enough."""
     places: dict[str, list[str]] = {}
     for one in case.facts.elsewhere.get(short.key[0], ()):

@@ -117,7 +117,7 @@ def test_every_value_knows_where_it_was_written() -> None:
     assert str(position) == "m.yaml:13:21"
     assert position.snippet == "      instanceType: Standard_NC24ads_A100_v4"
     assert phi.position("spec", "target", "managed_compute", "instance_type") == position
-    assert str(phi.key_position("spec", "model")) == "m.yaml:10:3"
+    assert str(phi.place.key("spec", "model")) == "m.yaml:10:3"
     assert str(phi.position("spec", "outputs", 2, "keyVault", "vaultUrl")) == "m.yaml:21:28"
     left_out = phi.position("spec", "target", "managedCompute", "traffic")
     assert left_out == phi.position("spec", "target", "managedCompute")

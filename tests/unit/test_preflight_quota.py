@@ -6,7 +6,7 @@ import pytest
 
 from provisioner.catalog import load
 from provisioner.cloud import VmSize
-from provisioner.preflight.quota import arithmetic
+from provisioner.preflight.cores import arithmetic
 
 
 @pytest.mark.parametrize(
