@@ -18,7 +18,7 @@ from provisioner.resources import AnyLive, Kind, ResourceId, WorkspaceId
 Judge = Callable[[AnyLive | None], bool]
 """Looks at what a list showed of one resource: True ends the wait; it may raise to fail it."""
 
-FIRST = 0.4
+FIRST = 0.5
 SHORTEST = 0.1
 LONGEST = 15.0
 GROWTH = 0.1
