@@ -133,11 +133,8 @@ class Registries:
     def _at(self, address: str, scope: str) -> Arm:
         """The same pipeline to another host, with a budget of its own."""
         arm = self._arm
-        patience = replace(
-            _PATIENCE, attempts=min(_PATIENCE.attempts, arm.settings.patience.attempts)
-        )
         return Arm(
-            settings=replace(arm.settings, arm_endpoint=address, patience=patience),
+            settings=replace(arm.settings, arm_endpoint=address, patience=_PATIENCE),
             clock=arm.clock,
             credential=arm.credential,
             scope=scope,

@@ -137,6 +137,11 @@ class Desired:
     idle: tuple[WorkspaceId, ...] = ()
 
     @property
+    def deployed(self) -> tuple[WantedServerless | WantedDeployment, ...]:
+        """One for each deployment of the manifests, on either target; each has a model."""
+        managed = (one for wanted in self.endpoints for one in wanted.deployments)
+        return (*self.serverless, *managed)
+
+    @property
     def origins(self) -> tuple[Origin, ...]:
-        managed = (one.origin for wanted in self.endpoints for one in wanted.deployments)
-        return (*(wanted.origin for wanted in self.serverless), *managed)
+        return tuple(one.origin for one in self.deployed)

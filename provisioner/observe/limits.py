@@ -175,8 +175,7 @@ def _models(
     """
     resources = [step.resource for step in new]
     if options.thorough:
-        resources += [wish.resource for wish in desired.serverless]
-        resources += [one.resource for wanted in desired.endpoints for one in wanted.deployments]
+        resources += [wanted.resource for wanted in desired.deployed]
     models = [
         resource.model
         for resource in resources

@@ -20,7 +20,6 @@ from provisioner.resources import (
     workspace_of,
 )
 
-K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
 

@@ -224,14 +224,8 @@ def _shared(case: Case, step: Step, one: OnlineDeployment) -> Iterator[Problem]:
 def _running(case: Case) -> Iterator[Problem]:
     """What the plan leaves as it is, and whose model is going."""
     changing = {step.target for step in case.plan.steps if isinstance(step, Create | Replace)}
-    for wish in case.desired.serverless:
-        lifecycle = _lifecycle(case, wish.resource.model, serverless=True)
-        if wish.resource.id not in changing and lifecycle is not None:
-            position = wish.origin.at("spec", "model")
-            yield from _stage(case, wish.resource.model, lifecycle, position, new=False)
-    for wanted in case.desired.endpoints:
-        for one in wanted.deployments:
-            lifecycle = _lifecycle(case, one.resource.model, serverless=False)
-            if one.resource.id not in changing and lifecycle is not None:
-                position = one.origin.at("spec", "model")
-                yield from _stage(case, one.resource.model, lifecycle, position, new=False)
+    for one in case.desired.deployed:
+        model, serverless = one.resource.model, isinstance(one.resource, ServerlessEndpoint)
+        lifecycle = _lifecycle(case, model, serverless=serverless)
+        if one.resource.id not in changing and lifecycle is not None:
+            yield from _stage(case, model, lifecycle, one.origin.at("spec", "model"), new=False)

@@ -49,11 +49,8 @@ def _judged(case: Case) -> Iterator[tuple[ModelRef, bool, Position | None]]:
             unsent = one.model.version is None and isinstance(one, OnlineDeployment)
             yield one.model, unsent, case.at(step, "spec", "model")
     if case.options.thorough:
-        for wish in case.desired.serverless:
-            yield wish.resource.model, False, wish.origin.at("spec", "model")
-        for wanted in case.desired.endpoints:
-            for part in wanted.deployments:
-                yield part.resource.model, False, part.origin.at("spec", "model")
+        for wanted in case.desired.deployed:
+            yield wanted.resource.model, False, wanted.origin.at("spec", "model")
 
 
 def _unasked(case: Case) -> Iterator[Problem]:
@@ -173,14 +170,11 @@ def unanswered(doubts: Findings, desired: Desired, facts: Constraints) -> Findin
     """Without the catalogue's doubts whether a registry has a model, where that has answered."""
     if not any(one.code is UNKNOWN_MODEL for one in doubts):
         return doubts
-    serverless = ((one.origin, one.resource.model) for one in desired.serverless)
-    managed = (
-        (one.origin, one.resource.model) for each in desired.endpoints for one in each.deployments
-    )
     answered = {
-        origin.at("spec", "model")
-        for origin, model in (*serverless, *managed)
-        if key_of(model) in facts.models and not isinstance(facts.models[key_of(model)], Unread)
+        wanted.origin.at("spec", "model")
+        for wanted in desired.deployed
+        if (key := key_of(wanted.resource.model)) in facts.models
+        and not isinstance(facts.models[key], Unread)
     }
     return tuple(
         one for one in doubts if one.code is not UNKNOWN_MODEL or one.position not in answered

@@ -189,15 +189,10 @@ def _called(desired: Desired, plan: Plan, *, everything: bool) -> Iterator[tuple
     """Endpoints whose keys will be read, unless the plan takes them away: those with outputs, or
     all of them."""
     gone = {step.target for step in plan.steps if isinstance(step, Delete)}
-    for wish in desired.serverless:
-        if (everything or wish.origin.outputs) and wish.resource.id not in gone:
-            yield wish.resource.id, wish.origin.name
-    for wanted in desired.endpoints:
-        if wanted.resource.id in gone:
-            continue
-        for one in wanted.deployments:
-            if everything or one.origin.outputs:
-                yield wanted.resource.id, one.origin.name
+    for wanted in desired.deployed:
+        endpoint = wanted.resource.id.endpoint
+        if (everything or wanted.origin.outputs) and endpoint not in gone:
+            yield endpoint, wanted.origin.name
 
 
 def check_rights(case: Case) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Who we are: tokens cached and renewed, and failures told as designed errors.
+"""Who we are: how a credential and its login service are found, and what is told of failures.
 
 The login service here is a scripted loopback server that answers as Microsoft Entra does;
 azure-identity is the real one.
@@ -6,7 +6,6 @@ azure-identity is the real one.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable
@@ -18,20 +17,16 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 import trustme
-from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import HttpRequest
-from azure.identity import CredentialUnavailableError
 
 from provisioner.azure import Patience, Settings, connect
 from provisioner.azure.client import make_session, make_transport
-from provisioner.azure.credentials import Blocking, Tokens, refused
 from provisioner.azure.policies import MICROSOFT as ARM_HOSTS
 from provisioner.azure.policies import is_within
 from provisioner.errors import ExitCode, ProvisionError
-from provisioner.errors.cloud import CloudError, Verdict
 from provisioner.resources import Secret
-from tests.contract.adapter_server import Answer, Asked, FakeClock, Script, Source, refusal, serve
+from tests.contract.adapter_server import Answer, Asked, Script, refusal, serve
 
 TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
 SCOPE = "https://x/.default"
@@ -247,74 +242,6 @@ async def test_a_workload_identitys_token_file_is_used(
     async with connect(dataclasses.replace(azure.settings, client_id=None)):
         pass
     assert "client_assertion=federated" in azure.script.asked[-1].body
-
-
-async def test_tokens_are_renewed_early_and_the_old_one_serves_while_that_fails() -> None:
-    clock = FakeClock()
-    source = Source(clock)
-    tokens = Tokens(source, clock, lambda: source)
-    assert (await tokens.get_token_info(SCOPE)).token == "token-1"
-    clock.elapsed = 3600 - 250
-    source.failure = ServiceRequestError("down")
-    for _ in range(5):
-        assert (await tokens.get_token_info(SCOPE)).token == "token-1"
-    assert len(source.asked) == 2, "a failed renewal is not tried again at every request"
-    clock.elapsed = 3600 - 10
-    with pytest.raises(CloudError) as caught:
-        await tokens.get_token_info(SCOPE)
-    assert caught.value.verdict is Verdict.RETRY
-    source.failure = None
-    assert (await tokens.get_token_info(SCOPE)).token == "token-4"
-
-
-async def test_many_that_need_a_token_fetch_it_once_per_scope() -> None:
-    clock = FakeClock()
-    source = Source(clock)
-    tokens = Tokens(source, clock, lambda: source)
-    await asyncio.gather(*(tokens.get_token_info(scope) for scope in [SCOPE, "https://y"] * 10))
-    assert sorted(source.scopes) == [SCOPE, "https://y"]
-
-
-async def test_a_challenge_replaces_the_token_for_all() -> None:
-    clock = FakeClock()
-    source = Source(clock)
-    tokens = Tokens(source, clock, lambda: source)
-    await tokens.get_token_info(SCOPE)
-    challenged = [tokens.get_token_info(SCOPE, options={"claims": "{}"}) for _ in range(5)]
-    assert {info.token for info in await asyncio.gather(*challenged)} == {"token-2"}
-    assert (await tokens.get_token_info(SCOPE)).token == "token-2"
-
-
-async def test_a_thread_shares_the_loops_tokens() -> None:
-    clock = FakeClock()
-    source = Source(clock)
-    tokens = Tokens(source, clock, lambda: source)
-    blocking = Blocking(tokens, asyncio.get_running_loop())
-    await tokens.get_token_info(SCOPE)
-    assert (await asyncio.to_thread(blocking.get_token, SCOPE)).token == "token-1"
-    info = await asyncio.to_thread(lambda: blocking.get_token_info(SCOPE, options={}))
-    assert info.token == "token-1"
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (CredentialUnavailableError(message="no az"), "CredentialUnavailable"),
-        (ClientAuthenticationError(message="AADSTS90002: none"), "TenantNotFound"),
-        (ClientAuthenticationError(message="denied"), "AuthenticationFailed"),
-        (
-            ClientAuthenticationError(
-                message="DefaultAzureCredential failed to retrieve a token from the included "
-                "credentials.\n\tAzureCliCredential: Azure CLI not found on path"
-            ),
-            "CredentialUnavailable",
-        ),
-        (ServiceRequestError("no route"), "ConnectionRefused"),
-        (ValueError("odd"), "AuthenticationFailed"),
-    ],
-)
-def test_failures_have_codes(error: Exception, code: str) -> None:
-    assert refused(error).fault.code == code
 
 
 def test_settings_never_show_the_secret() -> None:

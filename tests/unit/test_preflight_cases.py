@@ -27,6 +27,7 @@ from provisioner.plan import Plan, destroy, plan, resolve
 from provisioner.plan.steps import Delete, Replace
 from provisioner.preflight import CHECKS, Constraints, Options, arranged, check
 from provisioner.preflight.consent import TERMS_ACCEPTED
+from tests.plan_cases import WORKSPACE
 from tests.unit.preflight_cloud import FactCloud
 
 FOLDER = Path(__file__).parent.parent / "cases" / "preflight"
@@ -73,16 +74,6 @@ async def _findings(case: dict[str, Any], *, about_consent: bool) -> str:
     return "\n".join(problem_text(one) for one in told)
 
 
-_WORKSPACE = """\
-apiVersion: provisioner.azureml/v1
-kind: Workspace
-metadata: {name: ml-prod}
-spec:
-  subscriptionId: 11111111-1111-1111-1111-111111111111
-  resourceGroup: rg-ml-prod
-  workspaceName: mlw-prod
-  region: eastus2
-"""
 _DEPLOYMENT = """\
 ---
 apiVersion: provisioner.azureml/v1
@@ -106,7 +97,7 @@ def test_what_goes_with_its_endpoint_is_not_counted_beside_what_is_made(
     common = {"endpoint": "phi", "endpointState": state, "model": model, "size": size}
     live = [{"name": f"old-{number}", **common} for number in range(11)]
     text = "".join(_DEPLOYMENT.replace("NUMBER", str(number)) for number in range(10))
-    case = {"facts": {"live": {"deployments": live}}, "manifest": _WORKSPACE + text}
+    case = {"facts": {"live": {"deployments": live}}, "manifest": WORKSPACE + text}
     found = asyncio.run(_findings(case, about_consent=False))
     assert ("preflight.too-many" in found) is many
 
@@ -122,7 +113,7 @@ def test_what_waits_for_room_serves_meanwhile() -> None:
     cores = {"eastus2": {"standardNCADSA100v4Family": "24/24"}}
     wish = _DEPLOYMENT.replace("new-NUMBER", "phi").replace("traffic: 0", "traffic: 100")
     case = {"facts": {"live": {"deployments": live}, "cores": cores}, "prune": True}
-    steps, *_ = asyncio.run(_arranged({**case, "manifest": _WORKSPACE + wish}, Options()))
+    steps, *_ = asyncio.run(_arranged({**case, "manifest": WORKSPACE + wish}, Options()))
     needs = {step.id: step.needs for step in steps.steps}
     (replaced,) = (step for step in steps.steps if isinstance(step, Replace))
     (gone,) = (
