@@ -85,27 +85,26 @@ class Shortage:
 
 def check_quota(case: Case) -> Iterator[Problem]:
     """One finding per VM family and region that is short, with its arithmetic and the ways out."""
-    ledgers, order = demands_by_region(case), Order.of(case.plan.steps)
+    ledgers = demands_by_region(case)
     for key, ledger in ledgers.items():
         answer = case.facts.usages.get(key)
-        if answer is None:
-            continue
-        position = next((case.at(one.step) for one in demands_of(ledger)), None)
         if isinstance(answer, Unread):
+            position = next((case.at(one.step) for one in demands_of(ledger)), None)
             yield unread(answer, f"the core quota in {key[1]}", position)
-            continue
-        for step, size in ledger.unknown:
-            yield _not_judged(case, step, f"the family or the cores of {size} are not known")
-        for family, demands in ledger.demands.items():
-            usage = usage_of(family, answer)
-            if usage is None:
-                yield _not_judged(
-                    case, demands[0].step, f"Azure lists no quota of the family {demands[0].family}"
-                )
-                continue
-            short = _short(key, family, usage, demands, order)
-            if short is not None:
-                yield _finding(case, short, ledgers)
+        elif answer is not None:
+            yield from _unknown(case, ledger, answer)
+    for short in shortages(case):
+        yield _finding(case, short, ledgers)
+
+
+def _unknown(case: Case, ledger: Ledger, usages: Sequence[Usage]) -> Iterator[Problem]:
+    """Sizes and families of a region that nothing is known of."""
+    for step, size in ledger.unknown:
+        yield _not_judged(case, step, f"the family or the cores of {size} are not known")
+    for family, demands in ledger.demands.items():
+        if usage_of(family, usages) is None:
+            why = f"Azure lists no quota of the family {demands[0].family}"
+            yield _not_judged(case, demands[0].step, why)
 
 
 def shortages(case: Case) -> tuple[Shortage, ...]:
