@@ -73,7 +73,7 @@ def render(resource: Resource, call: Call) -> JsonObject:
     )
     if status == "PendingFulfillmentStart" and call.api_version >= "2024-10-01":
         status = "Unsubscribed"  # the stable version has no word for it
-    if call.tenant.subscription(resource.subscription).suspended:
+    if call.tenant.subscription(resource.subscription).read_only:
         status = "Suspended"
     properties: JsonObject = {
         "modelId": resource.body["properties"]["modelId"],

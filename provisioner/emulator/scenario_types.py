@@ -190,13 +190,9 @@ class Subscription:
         return any(word in plan for word in _FREE)
 
     @property
-    def suspended(self) -> bool:
-        """Whether what was bought is suspended; what is past due still serves."""
-        return self.read_only
-
-    @property
     def read_only(self) -> bool:
-        """Whether PUT, PATCH and POST are refused, while GET and DELETE still work.
+        """Whether PUT, PATCH and POST are refused, while GET and DELETE still work; what was bought
+        is suspended then.
 
         Microsoft's "Azure subscription states": so in Warned and Disabled; PastDue is active.
         """

@@ -81,7 +81,7 @@ def endpoint_state(tenant: Tenant, resource: Resource) -> str:
     if resource.state == "Failed" and not resource.facts.get("served"):
         return "CreationFailed"
     owner = tenant.scenario.subscription(resource.subscription)
-    unpaid = owner is not None and owner.suspended
+    unpaid = owner is not None and owner.read_only
     return "Suspended" if unpaid or resource.facts.get("suspended") else "Online"
 
 
